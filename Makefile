@@ -1,0 +1,55 @@
+# bale needs Go and make, nothing else. `make demo` and `make test` are the two
+# commands for a newcomer; .ci/run calls the rest.
+
+export CGO_ENABLED := 0
+GO ?= go
+VERSION ?= 0.1.0
+FUZZTIME ?= 20000x
+STATICCHECK ?= staticcheck
+TESTFLAGS ?=
+
+.PHONY: build demo test race lint fuzz bench clean
+
+build: bin/bale
+
+.PHONY: bin/bale
+bin/bale:
+	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bale ./cmd/bale
+
+# The main job, end to end, on embedded parts.
+demo: build
+	$(GO) run ./cmd/demo -bale bin/bale
+
+# Real parts that are not installed are skipped, each with its name; with
+# BALE_TEST_REQUIRE=all that is a failure.
+test:
+	$(GO) test $(TESTFLAGS) -timeout 20m ./...
+
+# Without the packages whose tests drive engines and registries: what they run
+# in parallel is the engine's, which transport's own tests cover.
+race:
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./bundle/... ./sign ./verify ./transport ./transport/bale ./transport/layout ./transport/archive ./transport/conformance
+
+lint:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) mod tidy -diff
+	$(STATICCHECK) ./...
+
+# Every fuzz target for a short while, from its checked-in seeds. A count, not a
+# time: before Go 1.27 the end of a time races with the workers (go.dev/issue/75804).
+fuzz:
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
+	  done; \
+	done
+
+# Go benchmarks, then bale beside its peers in one run (needs .ci/setup).
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./bundle/...
+	.ci/bench
+
+clean:
+	rm -rf bin
