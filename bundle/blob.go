@@ -1,0 +1,122 @@
+package bundle
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+
+	"bale/bundle/blob"
+	"bale/bundle/fault"
+	"bale/bundle/index"
+)
+
+// OpenBlob returns the content of a blob, rebuilt and verified: it ends with
+// an error instead of io.EOF if it is not what its digest says. The caller
+// closes it. A blob that is not in the bundle is a [fault.ErrMissing].
+func (r *Reader) OpenBlob(ctx context.Context, d digest.Digest) (io.ReadCloser, error) {
+	b, ok := r.index.Blob(d)
+	if !ok {
+		return nil, fault.Missing("blob %s is not in the bundle", d)
+	}
+	return blob.NewReader(r.rawReader(ctx, b), b.Digest, b.Size)
+}
+
+// rawReader reads a blob's raw bytes, woven from its lanes.
+func (r *Reader) rawReader(ctx context.Context, b *index.Blob) io.Reader {
+	lanes := make([]*laneReader, len(b.Lanes))
+	for i, runs := range b.Lanes {
+		lanes[i] = &laneReader{ctx: ctx, r: r, runs: runs}
+	}
+	if len(lanes) == 1 {
+		return lanes[0]
+	}
+	w := &weaver{lanes: lanes, lengths: b.Weave.Iter()}
+	return w
+}
+
+// weaver takes bytes from lanes in turn.
+type weaver struct {
+	lanes   []*laneReader
+	lengths index.WeaveIter
+	lane    int
+	left    int64
+}
+
+func (w *weaver) Read(p []byte) (int, error) {
+	for w.left == 0 {
+		lane, n, ok := w.lengths.Next()
+		if !ok {
+			return 0, io.EOF
+		}
+		w.lane, w.left = lane, n
+	}
+	if int64(len(p)) > w.left {
+		p = p[:w.left]
+	}
+	n, err := w.lanes[w.lane].Read(p)
+	w.left -= int64(n)
+	if errors.Is(err, io.EOF) {
+		// The index was checked: lanes hold what the weave takes.
+		err = fault.Damaged("a lane ends %d bytes too early", w.left)
+	}
+	return n, err
+}
+
+// laneReader reads the chunks of one lane.
+type laneReader struct {
+	ctx  context.Context
+	r    *Reader
+	runs []index.Run
+	done uint32 // chunks of the first run that were read
+	rest []byte // of the current stretch of chunks
+}
+
+func (l *laneReader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for len(l.rest) == 0 {
+		if len(l.runs) == 0 {
+			return 0, io.EOF
+		}
+		if err := l.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+// next takes as many consecutive chunks as lie in one frame.
+func (l *laneReader) next() error {
+	run := l.runs[0]
+	if l.done == run.Count {
+		l.runs, l.done = l.runs[1:], 0
+		return nil
+	}
+	if err := l.ctx.Err(); err != nil {
+		return err
+	}
+	first := run.First + l.done
+	x := l.r.index
+	fi, ok := x.Frame(first)
+	if !ok {
+		return fault.Damaged("chunk %d is in no frame", first)
+	}
+	frame, err := l.r.frames.get(l.ctx, fi)
+	if err != nil {
+		return err
+	}
+	f := &x.Frames[fi]
+	n := min(run.Count-l.done, f.FirstChunk+f.Chunks-first)
+	l.rest = frame.chunks(first-f.FirstChunk, n)
+	l.done += n
+	return nil
+}
+
+func isContext(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,160 @@
+package bundle_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// listed is what go list tells of a package.
+type listed struct {
+	ImportPath string
+	Imports    []string // of its own, tests left out
+	Deps       []string // and all that these need
+}
+
+// list runs go list, which knows what the build would take.
+func list(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list"}, args...)...)
+	var failure strings.Builder
+	cmd.Stderr = &failure
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", cmd, err, failure.String())
+	}
+	return out
+}
+
+// top returns the top folder of the tree.
+func top(t *testing.T) string {
+	t.Helper()
+	return strings.TrimSpace(string(list(t, "-m", "-f", "{{.Dir}}", "bale")))
+}
+
+// look reads all folders with code. What go list reads is unknown to go test,
+// which would take a result from its cache whatever else had changed.
+func look(t *testing.T) {
+	t.Helper()
+	root := top(t)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "bin" || d.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// packages returns the module's packages below some folders.
+func packages(t *testing.T, patterns ...string) []listed {
+	t.Helper()
+	look(t)
+	dec := json.NewDecoder(strings.NewReader(string(list(t, append([]string{"-json=ImportPath,Imports,Deps"}, patterns...)...))))
+	var out []listed
+	for {
+		var p listed
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, p)
+	}
+	if len(out) == 0 {
+		t.Fatalf("%v: no package", patterns)
+	}
+	return out
+}
+
+// below reports whether a package is one of some, or below one.
+func below(pkg string, paths ...string) bool {
+	return slices.ContainsFunc(paths, func(p string) bool { return pkg == p || strings.HasPrefix(pkg, p+"/") })
+}
+
+// What opens a bundle and decides about it is small and speaks to nobody: no
+// client of a registry or an engine, no network, no command line.
+func TestFormatKeysAndTrustNeedNoClient(t *testing.T) {
+	const ggcr = "github.com/google/go-containerregistry"
+	banned := []string{
+		ggcr, "github.com/moby", "github.com/docker", "github.com/containerd", "github.com/distribution/distribution",
+		"github.com/spf13", "github.com/schollz/progressbar", "net/http", "os/exec", "bale/transport", "bale/cmd",
+	}
+	for _, p := range packages(t, "bale/bundle/...", "bale/sign/...", "bale/verify/...") {
+		for _, dep := range p.Deps {
+			if below(dep, banned...) && dep != ggcr+"/pkg/name" {
+				t.Errorf("%s needs %s", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+// Imports run one way: cmd, then transport, then bundle; sign and verify stand
+// beside bundle.
+func TestImportsRunOneWay(t *testing.T) {
+	for _, c := range []struct {
+		of     string
+		banned []string
+	}{
+		{"bale/transport/...", []string{"bale/cmd", "bale/verify", "bale/sign"}},
+		{"bale/bundle/...", []string{"bale/cmd", "bale/transport", "bale/verify", "bale/sign"}},
+		{"bale/sign/...", []string{"bale/cmd", "bale/transport", "bale/verify"}},
+		{"bale/verify/...", []string{"bale/cmd", "bale/transport"}},
+	} {
+		for _, p := range packages(t, c.of) {
+			for _, dep := range p.Deps {
+				if below(dep, c.banned...) {
+					t.Errorf("%s needs %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
+}
+
+// The nouns of the format do not know the whole.
+func TestNounsDoNotImportTheBundle(t *testing.T) {
+	for _, p := range packages(t, "bale/bundle/...") {
+		if p.ImportPath != "bale/bundle" && slices.Contains(p.Deps, "bale/bundle") {
+			t.Errorf("%s needs bale/bundle", p.ImportPath)
+		}
+	}
+}
+
+// What tests share is no part of the program.
+func TestProgramNeedsNoTestSupport(t *testing.T) {
+	for _, p := range packages(t, "bale/cmd/bale") {
+		for _, dep := range p.Deps {
+			if below(dep, "testing", "bale/transport/conformance", "bale/transport/parts") {
+				t.Errorf("%s needs %s", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+// The top of the tree is the map of the project, and stays that.
+func TestTopOfTheTree(t *testing.T) {
+	allowed := []string{
+		"cmd", "bundle", "sign", "verify", "transport", "testdata", "bin",
+		"go.mod", "go.sum", "Makefile", "README.md",
+	}
+	entries, err := os.ReadDir(top(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") && !slices.Contains(allowed, e.Name()) {
+			t.Errorf("%s does not belong at the top", e.Name())
+		}
+	}
+}

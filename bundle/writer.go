@@ -1,0 +1,249 @@
+package bundle
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"bale/bundle/blob"
+	"bale/bundle/chunk"
+	"bale/bundle/container"
+	"bale/bundle/index"
+	"bale/bundle/pack"
+)
+
+// WriterOptions says what a bundle is to be.
+type WriterOptions struct {
+	ID      [16]byte  // zero: random
+	Created time.Time // whole seconds count
+	Creator string    // program and version
+	Level   pack.Level
+	Workers int // compressing side by side; 0: as many as there are cores
+}
+
+// Writer makes a bundle front to back on any io.Writer. Its output depends on
+// options and on the order of calls only, however many workers compress. It is
+// not safe for concurrent use. The calls are: AddBlob and AddImage as often as
+// needed, Finish, AddSignature, Close. Abort ends it at any time.
+type Writer struct {
+	out      *container.Writer
+	sums     []Sum
+	chunks   *chunkStore
+	pipe     *pipeline
+	splitter *chunk.Splitter
+	blobs    []index.Blob // runs hold ids of the chunkStore until Finish
+	known    map[digest.Digest]bool
+	images   []index.Image
+	signed   int
+	finished bool
+	broken   error // a blob that could not be taken in whole
+}
+
+// NewWriter starts a bundle on w. Workers run until Finish or Abort is
+// called or ctx ends; after that every call fails.
+func NewWriter(ctx context.Context, w io.Writer, o WriterOptions) (*Writer, error) {
+	if o.ID == ([16]byte{}) {
+		if _, err := rand.Read(o.ID[:]); err != nil {
+			return nil, fmt.Errorf("make a bundle id: %w", err)
+		}
+	}
+	h := Header{
+		Format: formatName, Version: Version, ID: hex.EncodeToString(o.ID[:]),
+		Created: o.Created.UTC().Truncate(time.Second), Creator: o.Creator,
+	}
+	if err := h.check(); err != nil {
+		return nil, err
+	}
+	head, err := h.encode()
+	if err != nil {
+		return nil, err
+	}
+	b := &Writer{known: make(map[digest.Digest]bool)}
+	if b.out, err = container.NewWriter(w, h.Created); err != nil {
+		return nil, err
+	}
+	if b.splitter, err = chunk.NewSplitter(); err != nil {
+		return nil, err
+	}
+	if err := b.add(container.HeaderName, sha256.Sum256(head), head); err != nil {
+		return nil, err
+	}
+	if b.pipe, err = newPipeline(ctx, o.Level, o.Workers, b.add); err != nil {
+		return nil, err
+	}
+	b.chunks = newChunkStore(b.pipe.frame)
+	return b, nil
+}
+
+// add writes an entry and remembers its sum. The pipeline calls it for packs,
+// which is why nobody else may until the pipeline has ended.
+func (b *Writer) add(name string, sum [32]byte, data []byte) error {
+	if err := b.out.Add(name, data); err != nil {
+		return err
+	}
+	b.sums = append(b.sums, Sum{Hash: sum, Name: name})
+	return nil
+}
+
+// Has reports whether a blob was added already.
+func (b *Writer) Has(d digest.Digest) bool { return b.known[d] }
+
+// AddBlob takes in a blob: r must hold exactly its size bytes with its digest,
+// else the error says so and the bundle cannot be finished. meta marks
+// manifests and configs, which are read together and so compressed together.
+// A blob that is there already is not read.
+func (b *Writer) AddBlob(ctx context.Context, d digest.Digest, size int64, r io.Reader, meta bool) error {
+	switch {
+	case b.finished:
+		return errFinished
+	case b.broken != nil:
+		return b.broken
+	case b.known[d]:
+		return nil
+	}
+	if err := b.addBlob(ctx, d, size, r, meta); err != nil {
+		b.broken = fmt.Errorf("bundle has part of blob %s: %w", d, err)
+		return err
+	}
+	b.known[d] = true
+	return nil
+}
+
+func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.Reader, meta bool) error {
+	v, err := blob.NewReader(r, d, size)
+	if err != nil {
+		return err
+	}
+	var lanes [chunk.Lanes][]index.Run
+	spans, err := b.splitter.Split(v, func(p chunk.Piece) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		class := classOf(p.Kind, meta)
+		id, err := b.chunks.put(class, p.Data)
+		if err != nil {
+			return err
+		}
+		lanes[p.Lane] = appendRun(lanes[p.Lane], id, 1)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	x := index.Blob{Digest: d, Size: size, Recipe: index.Stored, RawSize: size}
+	switch {
+	case len(lanes[chunk.Structure]) == 0:
+		x.Lanes = [][]index.Run{lanes[chunk.Content]}
+	case len(lanes[chunk.Content]) == 0:
+		x.Lanes = [][]index.Run{lanes[chunk.Structure]}
+	default:
+		x.Lanes = lanes[:]
+		if spans[0].Lane == chunk.Content {
+			x.Weave.Add(0)
+		}
+		for _, s := range spans {
+			x.Weave.Add(s.Length)
+		}
+	}
+	b.blobs = append(b.blobs, x)
+	return nil
+}
+
+// AddImage names an image, whose root must have been added as a blob.
+func (b *Writer) AddImage(i index.Image) error {
+	if !b.known[i.Digest] {
+		return fmt.Errorf("image %s: its root %s was not added", i.Name, i.Digest)
+	}
+	b.images = append(b.images, i)
+	return nil
+}
+
+var errFinished = errors.New("bundle is finished already")
+
+// Finish writes what is left, the index and SHA256SUMS, and returns the bytes
+// of SHA256SUMS to be signed.
+func (b *Writer) Finish(ctx context.Context) ([]byte, error) {
+	if b.finished {
+		return nil, errFinished
+	}
+	b.finished = true
+	err := b.broken
+	if err == nil {
+		err = b.chunks.flush()
+	}
+	// The pipeline must end before anything else is written, also on errors.
+	packs, frames, perr := b.pipe.finish(err == nil)
+	if err == nil {
+		err = perr
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	x := &index.Index{Packs: packs, Frames: frames, Blobs: b.blobs, Images: b.images}
+	b.chunks.place(x)
+	sort.Slice(x.Blobs, func(i, j int) bool { return x.Blobs[i].Digest < x.Blobs[j].Digest })
+	var raw bytes.Buffer
+	if err := x.Write(&raw); err != nil {
+		return nil, fmt.Errorf("write index: %w", err)
+	}
+	// What could not be read back must not be published.
+	if _, err := index.Read(ctx, bytes.NewReader(raw.Bytes()), int64(raw.Len())); err != nil {
+		return nil, fmt.Errorf("read back the index before it is written: %w", err)
+	}
+	if err := b.add(container.IndexName, sha256.Sum256(raw.Bytes()), raw.Bytes()); err != nil {
+		return nil, err
+	}
+	sums := encodeSums(b.sums)
+	if err := b.out.Add(container.SumsName, sums); err != nil {
+		return nil, err
+	}
+	return slices.Clone(sums), nil
+}
+
+// AddSignature writes one signature over what Finish returned.
+func (b *Writer) AddSignature(data []byte) error {
+	switch {
+	case !b.finished:
+		return errors.New("bundle is not finished")
+	case b.signed == container.MaxSignatures:
+		return fmt.Errorf("a bundle takes at most %d signatures", container.MaxSignatures)
+	case len(data) > MaxSignature:
+		return fmt.Errorf("signature of %d bytes is over the limit of %d", len(data), MaxSignature)
+	}
+	b.signed++
+	return b.out.Add(container.SignatureName(b.signed-1), data)
+}
+
+// Close ends the archive. It does not close the underlying writer.
+func (b *Writer) Close() error {
+	if !b.finished {
+		return errors.New("bundle is not finished")
+	}
+	return b.out.Close()
+}
+
+// Size returns how many bytes of the bundle were written. It may only be
+// called after Finish.
+func (b *Writer) Size() int64 { return b.out.Size() }
+
+// Abort ends the workers of a bundle that is not wanted any more. It does
+// nothing after Finish.
+func (b *Writer) Abort() {
+	if !b.finished {
+		b.finished = true
+		_, _, _ = b.pipe.finish(false) // nobody wants to know
+	}
+}
