@@ -1,0 +1,83 @@
+package archive
+
+import (
+	"archive/tar"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"bale/bundle/fault"
+)
+
+// Writer writes a docker-archive front to back. The same calls give the same
+// bytes. It is not safe for concurrent use, and of no use after an error.
+type Writer struct {
+	tw      *tar.Writer
+	written map[digest.Digest]bool
+}
+
+// NewWriter returns a Writer to w, which it does not close.
+func NewWriter(w io.Writer) *Writer {
+	return &Writer{tw: tar.NewWriter(w), written: map[digest.Digest]bool{}}
+}
+
+// Name returns the name of a blob's entry, as an [Item] has it.
+func Name(d digest.Digest) string {
+	return v1.ImageBlobsDir + "/" + d.Algorithm().String() + "/" + d.Encoded()
+}
+
+// WriteBlob adds a layer or config, whose content r must verify: it has to end
+// with an error where it is not exactly d's. A blob that was written already
+// is not written again, and r is not read then.
+func (w *Writer) WriteBlob(d v1.Descriptor, r io.Reader) error {
+	if w.written[d.Digest] {
+		return nil
+	}
+	if err := w.header(Name(d.Digest), d.Size); err != nil {
+		return err
+	}
+	n, err := io.Copy(w.tw, r)
+	if err != nil {
+		return fmt.Errorf("docker-archive: write %s: %w", d.Digest, err)
+	}
+	if n != d.Size {
+		return fault.Damaged("docker-archive: write %s: %d bytes came, not %d", d.Digest, n, d.Size)
+	}
+	w.written[d.Digest] = true
+	return nil
+}
+
+// Has reports whether a blob was written.
+func (w *Writer) Has(d digest.Digest) bool { return w.written[d] }
+
+// Close adds manifest.json, without which an archive is none, and ends the tar.
+func (w *Writer) Close(items []Item) error {
+	if items == nil {
+		items = []Item{} // engines refuse null
+	}
+	b, err := json.Marshal(items)
+	if err != nil {
+		return err
+	}
+	if err := w.header(listName, int64(len(b))); err != nil {
+		return err
+	}
+	if _, err := w.tw.Write(b); err != nil {
+		return fmt.Errorf("docker-archive: write %s: %w", listName, err)
+	}
+	if err := w.tw.Close(); err != nil {
+		return fmt.Errorf("docker-archive: write end: %w", err)
+	}
+	return nil
+}
+
+func (w *Writer) header(name string, size int64) error {
+	err := w.tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o644})
+	if err != nil {
+		return fmt.Errorf("docker-archive: write %s: %w", name, err)
+	}
+	return nil
+}

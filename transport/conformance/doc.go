@@ -1,0 +1,15 @@
+// Package conformance is the one test suite that every place passes: [Source]
+// for what is read from and [Sink] for what is written to. It is for tests
+// only.
+//
+// The suite brings its own images ([New]), built in memory so that it leans on
+// no place, and a place in memory ([Memory]) to read them from. What can go
+// wrong on the way is injected by a decorator ([Inject]) that fails the test
+// if a fault was never hit.
+//
+// A place's test needs a few lines:
+//
+//	set := conformance.New(t, "registry.example/team")
+//	conformance.Source(t, func(t *testing.T) transport.Source { … }, conformance.Want{Set: set})
+//	conformance.Sink(t, func(t *testing.T) conformance.Place { … })
+package conformance

@@ -1,0 +1,103 @@
+package layout
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/distribution/reference"
+	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"bale/transport"
+)
+
+var tagPattern = regexp.MustCompile(`^` + reference.TagRegexp.String() + `$`)
+
+// nameOf returns what an entry of index.json is called: by its containerd name
+// or its ref.name if that is a full name; else as podman names what it finds
+// on the local machine, local:tag or, without any name, local@digest.
+func nameOf(local string, d v1.Descriptor) transport.Name {
+	ref := d.Annotations[v1.AnnotationRefName]
+	for _, s := range []string{d.Annotations[annotationName], ref} {
+		n, ok := fullName(s)
+		if !ok {
+			continue
+		}
+		// A digest in a name that is not the entry's would be a lie: an index
+		// may have been resolved to one platform when it was copied here.
+		if n.Digest != d.Digest {
+			n.Digest = ""
+		}
+		return n.WithDigest(d.Digest)
+	}
+	n := transport.Name{Domain: "localhost", Path: local}
+	if tagPattern.MatchString(ref) {
+		n.Tag = ref
+	}
+	return n.WithDigest(d.Digest)
+}
+
+// fullName reads s as an image's full name by Docker's rules. A mere tag or
+// digest is none, although those rules would take it for a repository.
+func fullName(s string) (transport.Name, bool) {
+	if _, err := digest.Parse(s); err == nil || !strings.ContainsAny(s, "/:@") {
+		return transport.Name{}, false
+	}
+	n, err := transport.ParseName(s)
+	return n, err == nil
+}
+
+// localRepository is the repository of images that have no more than a tag: the
+// base name of the layout's folder, made to fit the grammar of a repository's
+// path component (distribution/reference).
+func localRepository(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	var b strings.Builder
+	var sep string
+	for _, r := range strings.ToLower(filepath.Base(dir)) {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			sep += string(r)
+			continue
+		}
+		if b.Len()+len(sep) >= maxLocalName {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteString(separator(sep))
+		}
+		sep = ""
+		b.WriteRune(r)
+	}
+	if b.Len() == 0 {
+		return "layout"
+	}
+	return b.String()
+}
+
+// separator returns s if it may stand between two words of a path component,
+// else what may.
+func separator(s string) string {
+	switch {
+	case s == "", s == ".", s == "_", s == "__", strings.Trim(s, "-") == "":
+		return s
+	}
+	return "-"
+}
+
+// nameKey is equal for images that cannot be told apart by name: the same
+// repository and tag or, where there is no tag, digest.
+type nameKey struct {
+	repository, tag string
+	digest          digest.Digest
+}
+
+func keyOf(n transport.Name) nameKey {
+	k := nameKey{repository: n.Repository(), tag: n.Tag}
+	if n.Tag == "" {
+		k.digest = n.Digest
+	}
+	return k
+}

@@ -1,0 +1,35 @@
+package transport
+
+import "io"
+
+// Progress is told what the engine does. Methods are called from several
+// goroutines at once.
+type Progress interface {
+	// Phase starts a phase of total bytes (0: unknown), ending the one before.
+	Phase(name string, total int64)
+	// Add reports bytes of the current phase.
+	Add(n int64)
+}
+
+// Silent is a Progress that says nothing.
+type Silent struct{}
+
+// Phase implements [Progress].
+func (Silent) Phase(string, int64) {}
+
+// Add implements [Progress].
+func (Silent) Add(int64) {}
+
+// counting reports what is read through it.
+type counting struct {
+	io.ReadCloser
+	p Progress
+}
+
+func (c counting) Read(b []byte) (int, error) {
+	n, err := c.ReadCloser.Read(b)
+	if n > 0 {
+		c.p.Add(int64(n))
+	}
+	return n, err
+}
