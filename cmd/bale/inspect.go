@@ -1,0 +1,262 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+
+	"bale/bundle"
+	"bale/bundle/index"
+	"bale/sign"
+	"bale/transport"
+	"bale/transport/bale"
+	"bale/verify"
+)
+
+func newInspect(a *app) *cobra.Command {
+	var trust trustFlags
+	c := &cobra.Command{
+		Use:   "inspect [--key KEY] FILE",
+		Short: "Show what is in a bundle",
+		Long: `Show the images of a bundle, their platforms, and how they are stored.
+
+Nothing of a bundle is parsed before its signature is verified. Without a key only
+what lies outside of that is shown: that the file is a bundle, how many entries
+SHA256SUMS lists (with --json, which ones), and which keys claim to have signed it.`,
+		Example: "  bale inspect --key bale.pub app.bale\n  bale inspect app.bale",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(trust.keys) == 0 && !trust.insecure {
+				return a.inspectEnvelope(cmd.Context(), args[0])
+			}
+			return a.inspect(cmd, trust, args[0])
+		},
+	}
+	trust.add(c)
+	trust.addInsecure(c)
+	a.jsonFlag(c)
+	return c
+}
+
+// inspectEnvelope shows what may be read without trust.
+func (a *app) inspectEnvelope(ctx context.Context, path string) (err error) {
+	file, err := openFile(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	sums, err := bundle.ParseSums(file.Envelope().Sums())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	type claim struct {
+		Entry       string `json:"entry"`
+		Fingerprint string `json:"fingerprint,omitempty"`
+	}
+	v := struct {
+		Bundle   string   `json:"bundle"`
+		Verified bool     `json:"verified"`
+		Claims   []claim  `json:"claims"`
+		Entries  []string `json:"entries"`
+	}{Bundle: path, Claims: []claim{}}
+	claims, err := verify.Claims(file.Envelope())
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, c := range claims {
+		one := claim{Entry: c.Entry}
+		if c.Hint != "" {
+			one.Fingerprint = sign.Fingerprint(c.Hint)
+		}
+		v.Claims = append(v.Claims, one)
+	}
+	for _, s := range sums {
+		v.Entries = append(v.Entries, s.Name)
+	}
+	return a.result(v, func(w io.Writer) {
+		fmt.Fprintf(w, "%s: a bale bundle of %s, not verified\n", path, count(len(v.Entries), "listed file"))
+		for _, c := range v.Claims {
+			if c.Fingerprint == "" {
+				fmt.Fprintf(w, "has a signature without a key (%s)\n", c.Entry)
+				continue
+			}
+			fmt.Fprintf(w, "claims to be signed by key %s (%s)\n", c.Fingerprint, c.Entry)
+		}
+		if len(v.Claims) == 0 {
+			fmt.Fprintln(w, "not signed")
+		}
+		fmt.Fprintln(w, "give --key to verify it and to see its images")
+	})
+}
+
+type inspectedImage struct {
+	Name      string   `json:"name"`
+	Digest    string   `json:"digest"`
+	MediaType string   `json:"mediaType"`
+	Size      int64    `json:"size"`
+	Platforms []string `json:"platforms,omitempty"`
+	Layers    int      `json:"layers"`
+	Omitted   []string `json:"omitted,omitempty"`
+}
+
+type inspected struct {
+	Bundle  string           `json:"bundle"`
+	Header  bundle.Header    `json:"header"`
+	Signers []signer         `json:"signers"`
+	Images  []inspectedImage `json:"images"`
+	Blobs   int              `json:"blobs"`
+	Content int64            `json:"content"` // bytes of all blobs
+	Unique  int64            `json:"unique"`  // raw bytes of all chunks
+	Packed  int64            `json:"packed"`  // bytes of all packs
+	Packs   int              `json:"packs"`
+	Frames  int              `json:"frames"`
+	Chunks  int              `json:"chunks"`
+	Stored  []inspectedBlob  `json:"recipes"`
+}
+
+type inspectedBlob struct {
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+	Recipe string `json:"recipe"`
+}
+
+func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string) (err error) {
+	file, r, res, err := a.open(cmd, path, trust)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	x := r.Index()
+	v := inspected{
+		Bundle: path, Header: r.Header(), Signers: signersOf(res), Images: []inspectedImage{}, Packed: r.PackBytes(),
+		Blobs: len(x.Blobs), Packs: len(x.Packs), Frames: len(x.Frames), Chunks: x.Chunks.Len(), Stored: []inspectedBlob{},
+	}
+	for i := range x.Blobs {
+		b := &x.Blobs[i]
+		v.Content += b.Size
+		v.Stored = append(v.Stored, inspectedBlob{b.Digest.String(), b.Size, b.Recipe.String()})
+	}
+	for i := range x.Frames {
+		v.Unique += x.Frames[i].Raw
+	}
+	src := bale.NewSource(r)
+	images, err := src.Images(cmd.Context(), "")
+	if err != nil {
+		return err
+	}
+	for n, i := range images {
+		one, err := describe(cmd.Context(), src, i, &x.Images[n])
+		if err != nil {
+			return fmt.Errorf("%s: image %s: %w", path, i.Name, err)
+		}
+		v.Images = append(v.Images, one)
+	}
+	return a.result(v, v.print)
+}
+
+// describe walks through an image's graph, whose completeness was checked.
+func describe(ctx context.Context, src *bale.Source, i transport.Image, x *index.Image) (inspectedImage, error) {
+	out := inspectedImage{Name: x.Name, Digest: x.Digest.String(), MediaType: x.MediaType}
+	if x.Platform != "" {
+		out.Platforms = []string{x.Platform}
+	}
+	omitted := make(map[string]bool)
+	for _, o := range x.Omitted {
+		omitted[o.Digest.String()] = true
+		out.Omitted = append(out.Omitted, o.Digest.String()+" "+o.Reason.String())
+	}
+	seen := make(map[string]bool)
+	var walk func(d v1.Descriptor) error
+	walk = func(d v1.Descriptor) error {
+		if seen[d.Digest.String()] || omitted[d.Digest.String()] {
+			return nil
+		}
+		seen[d.Digest.String()] = true
+		out.Size += d.Size
+		if !transport.IsIndex(d.MediaType) && !transport.IsManifest(d.MediaType) {
+			return nil
+		}
+		content, err := src.Manifest(ctx, i, d)
+		if err != nil {
+			return err
+		}
+		m, err := transport.ParseManifest(d.MediaType, content)
+		if err != nil {
+			return err
+		}
+		for _, l := range m.Layers {
+			if !seen[l.Digest.String()] {
+				out.Layers++
+			}
+			if err := walk(l); err != nil {
+				return err
+			}
+		}
+		if m.Config != nil {
+			if err := walk(*m.Config); err != nil {
+				return err
+			}
+			if d.Digest == x.Digest && x.Platform == "" {
+				p, err := configPlatform(ctx, src, i, *m.Config)
+				if err != nil {
+					return err
+				}
+				out.Platforms = append(out.Platforms, p...)
+			}
+		}
+		for _, c := range m.Manifests {
+			if c.Platform != nil && c.Platform.OS != "unknown" {
+				out.Platforms = append(out.Platforms, transport.FormatPlatform(*c.Platform))
+			}
+			if err := walk(c); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return out, walk(i.Root)
+}
+
+// configPlatform reads the platform of an image that has no index. Artifacts
+// that are no container images have none.
+func configPlatform(ctx context.Context, src *bale.Source, i transport.Image, d v1.Descriptor) ([]string, error) {
+	if d.Size > transport.MaxManifest {
+		return nil, nil
+	}
+	content, err := src.Manifest(ctx, i, d)
+	if err != nil {
+		return nil, err
+	}
+	var p v1.Platform
+	if json.Unmarshal(content, &p) != nil || p.OS == "" {
+		return nil, nil
+	}
+	return []string{transport.FormatPlatform(p)}, nil
+}
+
+func (v *inspected) print(w io.Writer) {
+	printSigners(w, v.Signers)
+	fmt.Fprintf(w, "made %s by %s, id %s\n", v.Header.Created.Format(time.RFC3339), v.Header.Creator, v.Header.ID)
+	for _, i := range v.Images {
+		fmt.Fprintf(w, "\n%s\n  digest     %s\n  type       %s\n", i.Name, i.Digest, i.MediaType)
+		for n, p := range i.Platforms {
+			label := "platforms"
+			if n > 0 {
+				label = ""
+			}
+			fmt.Fprintf(w, "  %-9s  %s\n", label, p)
+		}
+		fmt.Fprintf(w, "  content    %s in %s\n", size(i.Size), count(i.Layers, "layer"))
+		for _, o := range i.Omitted {
+			fmt.Fprintf(w, "  left out   %s\n", o)
+		}
+	}
+	fmt.Fprintf(w, "\n%s of content in %s; %s unique in %s; %s packed in %s\n",
+		size(v.Content), count(v.Blobs, "blob"), size(v.Unique), count(v.Chunks, "chunk"), size(v.Packed), count(v.Packs, "pack"))
+}

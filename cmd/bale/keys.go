@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"bale/bundle"
+	"bale/bundle/fault"
+	"bale/sign"
+	"bale/transport/bale"
+	"bale/verify"
+)
+
+// trustFlags say whom to believe.
+type trustFlags struct {
+	keys     []string
+	insecure bool
+}
+
+func (f *trustFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.keys, "key", nil, "public key `FILE` to verify with; may be given several times, one must have signed")
+}
+
+func (f *trustFlags) addInsecure(c *cobra.Command) {
+	c.Flags().BoolVar(&f.insecure, "insecure-skip-verify", false, "take the bundle whoever made it; it is only checked against accidents")
+}
+
+// check refuses what would be ignored, and doing without trust by accident.
+func (f *trustFlags) check() error {
+	switch {
+	case f.insecure && len(f.keys) > 0:
+		return fault.Usage("--key and --insecure-skip-verify exclude each other")
+	case !f.insecure && len(f.keys) == 0:
+		return fault.WithHint(fault.Usage("no key was given to verify the bundle with"),
+			"give the sender's public key: --key bale.pub")
+	}
+	return nil
+}
+
+// open opens a bundle, decides about it, and only then parses it. The caller
+// closes the file.
+func (a *app) open(c *cobra.Command, path string, f trustFlags) (*bale.File, *bundle.Reader, *verify.Result, error) {
+	if err := f.check(); err != nil {
+		return nil, nil, nil, err
+	}
+	var trust verify.Trust
+	for _, k := range f.keys {
+		pub, err := sign.LoadPublicKey(k)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		trust.Keys = append(trust.Keys, pub)
+	}
+	file, err := openFile(c.Context(), path)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	res, err := a.decide(file.Envelope(), trust, f.insecure)
+	if err != nil {
+		_ = file.Close() // only read from
+		return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	r, err := file.Trust(c.Context(), res)
+	if err != nil {
+		_ = file.Close() // only read from
+		return nil, nil, nil, err
+	}
+	if err := bale.Complete(c.Context(), r); err != nil {
+		_ = file.Close() // only read from
+		return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return file, r, res, nil
+}
+
+// openFile opens a bundle file, of which nothing is believed yet.
+func openFile(ctx context.Context, path string) (*bale.File, error) {
+	f, err := bale.Open(ctx, path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.WithHint(fault.Missing("bundle %s: %w", path, fs.ErrNotExist), "check the path of the bundle")
+	}
+	return f, err
+}
+
+func (a *app) decide(e *bundle.Envelope, t verify.Trust, insecure bool) (*verify.Result, error) {
+	if insecure {
+		a.warn("the bundle's signature is not verified")
+		return verify.WithoutSignatureUnsafe(e), nil
+	}
+	r, err := verify.Verify(e, t)
+	if errors.Is(err, fault.ErrUnsupported) {
+		// Whatever form the signature has, nobody that is known vouches for the bundle.
+		err = fault.Untrusted("%w", err)
+	}
+	return r, err
+}
+
+// signer is one line of who signed.
+type signer struct {
+	Fingerprint string `json:"fingerprint"`
+	Algorithm   string `json:"algorithm"`
+}
+
+func signersOf(r *verify.Result) []signer {
+	out := []signer{}
+	for _, s := range r.Signers() {
+		out = append(out, signer{s.Fingerprint, s.Algorithm})
+	}
+	return out
+}
+
+func printSigners(w io.Writer, list []signer) {
+	for _, s := range list {
+		fmt.Fprintf(w, "signed by %s key %s\n", s.Algorithm, s.Fingerprint)
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(w, "signature not verified")
+	}
+}
+
+// loadSigners reads private keys to sign with.
+func (a *app) loadSigners(ctx context.Context, paths []string) ([]bale.Signer, []signer, error) {
+	var keys []bale.Signer
+	var who []signer
+	for _, p := range paths {
+		k, err := sign.LoadPrivateKey(p, func() ([]byte, error) { return a.password(ctx) })
+		if err != nil {
+			return nil, nil, err
+		}
+		if slices.ContainsFunc(who, func(s signer) bool { return s.Fingerprint == k.Public().Fingerprint() }) {
+			continue // one signature by each key
+		}
+		keys = append(keys, k)
+		who = append(who, signer{k.Public().Fingerprint(), k.Public().Algorithm()})
+	}
+	return keys, who, nil
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"bale/bundle/fault"
+	"bale/transport"
+	"bale/transport/bale"
+)
+
+type loadOptions struct {
+	conn     connection
+	trust    trustFlags
+	input    string
+	to       string
+	platform string
+}
+
+func newLoad(a *app) *cobra.Command {
+	var o loadOptions
+	c := &cobra.Command{
+		Use:   "load -i FILE --key KEY --to PLACE [IMAGE...]",
+		Short: "Verify a bundle and load its images into a registry, an engine or a layout",
+		Long: `Verify a bundle and load its images, or only those that are named. Nothing of the
+bundle is parsed before its signature is verified, and no name at the target
+changes before everything that belongs to it is there.
+
+  --to docker://HOST[/PATH]   a registry: docker.io/library/nginx:1 becomes
+                              HOST/PATH/library/nginx:1
+  --to docker-daemon:         a Docker engine, under the images' own names
+  --to oci:DIR                an OCI image layout
+
+A classic Docker engine keeps one platform of an image (its own, or --platform)
+and no manifest; the image's id stays the same.`,
+		Example: `  bale load -i app.bale --key bale.pub --to docker://registry.example:5000
+  bale load -i app.bale --key bale.pub --to docker-daemon: nginx:1.27`,
+		RunE: func(cmd *cobra.Command, args []string) error { return a.load(cmd, o, args) },
+	}
+	o.conn.add(c)
+	o.trust.add(c)
+	o.trust.addInsecure(c)
+	f := c.Flags()
+	f.StringVarP(&o.input, "input", "i", "", "bundle `FILE` to load")
+	f.StringVar(&o.to, "to", "", "`PLACE` to load the images into")
+	f.StringVar(&o.platform, "platform", "all", "load only os/arch[/variant] of each image")
+	a.jsonFlag(c)
+	return c
+}
+
+func (o *loadOptions) check() error {
+	switch {
+	case o.input == "":
+		return fault.WithHint(fault.Usage("no bundle was given"), "for example: -i images.bale")
+	case o.to == "":
+		return fault.WithHint(fault.Usage("no target was given"), "for example: --to docker://registry.example:5000, or --to docker-daemon:")
+	}
+	return o.trust.check()
+}
+
+func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error) {
+	ctx := cmd.Context()
+	if err := o.check(); err != nil {
+		return err
+	}
+	platform, err := transport.ParsePlatform(o.platform)
+	if err != nil {
+		return err
+	}
+	m := a.progress()
+	defer m.finish()
+	m.Phase("verify", 0)
+	file, r, res, err := a.open(cmd, o.input, o.trust)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	src := bale.NewSource(r)
+	images, err := chosen(ctx, src, args)
+	if err != nil {
+		return err
+	}
+	to, err := openTarget(ctx, o.to, &o.conn)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.sink.Close()) }()
+	var requests []transport.Request
+	for _, i := range images {
+		name, err := to.name(i.Name)
+		if err != nil {
+			return err
+		}
+		requests = append(requests, transport.Request{Source: src, Image: i, Target: name})
+	}
+	plan, err := transport.Copy(ctx, requests, to.sink, transport.Options{Platform: platform, Progress: m})
+	if err != nil {
+		return err
+	}
+	m.finish()
+	return a.loaded(plan, signersOf(res), to.sink.Properties())
+}
+
+// chosen returns the images that were named, or all.
+func chosen(ctx context.Context, src transport.Source, names []string) ([]transport.Image, error) {
+	if len(names) == 0 {
+		return src.Images(ctx, "")
+	}
+	var out []transport.Image
+	seen := make(map[string]bool)
+	for _, n := range names {
+		images, err := src.Images(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range images {
+			if !seen[i.Name.String()] {
+				seen[i.Name.String()] = true
+				out = append(out, i)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (a *app) loaded(plan *transport.Plan, who []signer, p transport.Properties) error {
+	type image struct {
+		Name     string `json:"name"`
+		Target   string `json:"target"`
+		Digest   string `json:"digest"`
+		Platform string `json:"platform,omitempty"`
+		Held     bool   `json:"held,omitempty"`
+	}
+	v := struct {
+		Images       []image  `json:"images"`
+		Signers      []signer `json:"signers"`
+		Copied       int      `json:"copiedBlobs"`
+		CopiedBytes  int64    `json:"copiedBytes"`
+		Skipped      int      `json:"skippedBlobs"`
+		SkippedBytes int64    `json:"skippedBytes"`
+	}{Images: []image{}, Signers: who}
+	v.CopiedBytes, v.SkippedBytes = plan.Bytes()
+	v.Copied, v.Skipped = plan.Blobs()
+	for _, i := range plan.Images {
+		v.Images = append(v.Images, image{i.Source.Name.String(), i.Target.Name.String(), i.Target.Root.Digest.String(), i.Platform, i.Held})
+	}
+	if p.ForgetsManifest && !a.quiet && !a.json {
+		fmt.Fprintln(a.err, "note: this engine keeps images without their manifests, so it cannot show the digests below; ids are the same")
+	}
+	return a.result(v, func(w io.Writer) {
+		printSigners(w, who)
+		for _, i := range v.Images {
+			fmt.Fprintf(w, "%s  %s\n", i.Digest, i.Target)
+		}
+		fmt.Fprintf(w, "loaded %s: %s (%s) copied, %s (%s) there already\n", count(len(v.Images), "image"),
+			count(v.Copied, "blob"), size(v.CopiedBytes), count(v.Skipped, "blob"), size(v.SkippedBytes))
+	})
+}
