@@ -60,9 +60,9 @@ func (f Framing) cuts() (*framing, error) {
 	case Single:
 		return nil, nil
 	case PGZip1M:
-		return blocks(1<<20, 16<<10), nil
+		return blocks(1<<20, 16<<10, 1), nil
 	case PGZip256K:
-		return blocks(256<<10, 16<<10), nil
+		return blocks(256<<10, 16<<10, 1), nil
 	}
 	return nil, fmt.Errorf("%w: unknown framing %d", ErrRecipe, f)
 }

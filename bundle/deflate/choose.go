@@ -5,11 +5,17 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sort"
 )
 
 const (
 	// sample is how much of a stream is looked at to choose a model.
-	sample = 512 << 10
+	sample = 1 << 20
+	// firstLook and secondLook are how many raw bytes of it models are tried
+	// on: all of them, then the best few.
+	firstLook  = 96 << 10
+	secondLook = 1 << 20
+	finalists  = 4
 )
 
 // choose finds the model that fits the beginning of a stream best. It returns a
@@ -19,40 +25,94 @@ func choose(ctx context.Context, gz io.Reader) (Choice, io.Reader, error) {
 	if err != nil {
 		return Choice{}, nil, err
 	}
-	if !isMember(begin) {
+	if !isMember(begin) || len(begin) < 10 {
 		return Choice{}, nil, notGzip("no gzip header")
 	}
-	gz = io.MultiReader(bytes.NewReader(begin), gz)
-	return Choice{Family: Generic}, gz, ctx.Err()
+	ch, err := best(ctx, begin)
+	return ch, io.MultiReader(bytes.NewReader(begin), gz), err
 }
 
-// score is how well a model fits.
-type score struct {
-	bits   float64 // of corrections, for each token
-	tokens int64
-	wrong  int64
+// A try is how well a model fits.
+type try struct {
+	Choice
+	bits  float64 // of corrections, for each token
+	wrong int64
 }
 
-// try measures how a model fits the beginning of a stream, up to limit raw
+// best tries the models on the beginning of a stream, the likely ones first.
+func best(ctx context.Context, begin []byte) (Choice, error) {
+	var tries []try
+	for _, ch := range candidates(begin) {
+		if err := ctx.Err(); err != nil {
+			return Choice{}, err
+		}
+		t, err := ch.try(begin, firstLook)
+		if err != nil {
+			return Choice{}, err
+		}
+		if t.wrong == 0 {
+			// most likely it: models differ much sooner than that
+			if t, err = ch.try(begin, secondLook); err != nil || t.wrong == 0 {
+				return ch, err
+			}
+		}
+		tries = append(tries, t)
+	}
+	byBits := func(i, j int) bool { return tries[i].bits < tries[j].bits }
+	sort.SliceStable(tries, byBits)
+	tries = tries[:min(finalists, len(tries))]
+	for i := range tries {
+		t, err := tries[i].try(begin, secondLook)
+		if err != nil {
+			return Choice{}, err
+		}
+		tries[i] = t
+	}
+	sort.SliceStable(tries, byBits)
+	return tries[0].Choice, ctx.Err()
+}
+
+// try measures how the model fits the beginning of a stream, up to limit raw
 // bytes.
-func try(begin []byte, ch Choice, limit int) (score, error) {
+func (ch Choice) try(begin []byte, limit int64) (try, error) {
 	m, _, err := newAnalysis(bytes.NewReader(begin), io.Discard, ch)
 	if err != nil {
-		return score{}, err
+		return try{}, err
 	}
-	for m.size+int64(m.start+m.pos) < int64(limit) {
-		more, err := m.step()
-		if errors.Is(err, ErrNotGzip) || errors.Is(err, ErrIrregular) {
-			break // cut off
+	for more := true; more && m.size+int64(m.start+m.pos) < limit; {
+		if more, err = m.step(); errors.Is(err, ErrNotGzip) || errors.Is(err, ErrIrregular) {
+			break // begin is cut off, or no model can do it
+		} else if err != nil {
+			return try{}, err
 		}
-		if err != nil {
-			return score{}, err
-		}
-		if !more {
+	}
+	return try{
+		Choice: ch, wrong: m.stats.WrongTokens + m.stats.WrongBlocks,
+		bits: float64(8*m.c.n) / float64(m.stats.Tokens+1),
+	}, nil
+}
+
+// candidates returns the models to try on a stream, in the order of how likely
+// they are by the tell-tales of its beginning: what the gzip header says (RFC
+// 1952, section 2.3.1), and where blocks without content stand, as compressors
+// put them that are told to flush.
+func candidates(begin []byte) []Choice {
+	return []Choice{{Family: Generic}}
+}
+
+// flushes returns the positions, in raw bytes, of the first blocks without
+// content.
+func flushes(begin []byte) (at []int) {
+	z := newTokenizer(newBitReader(bytes.NewReader(begin)))
+	pos := 0
+	for len(at) < 4 {
+		p, err := z.next()
+		if err != nil || p.kind == pieceTrailer {
 			break
 		}
+		if pos += len(p.raw); p.kind == pieceBlock && p.starts && p.ends && len(p.raw) == 0 && !p.block.final {
+			at = append(at, pos)
+		}
 	}
-	s := score{tokens: m.stats.Tokens, wrong: m.stats.WrongTokens + m.stats.WrongBlocks}
-	s.bits = float64(8*m.c.n) / float64(max(s.tokens, 1))
-	return s, nil
+	return at
 }

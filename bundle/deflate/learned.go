@@ -15,7 +15,8 @@ type learned struct {
 	lastExtent prob
 	lastSize   number
 
-	// blocks
+	// frames and blocks
+	clean     prob
 	moreEmpty [4]prob
 	expected  [2]prob
 	typ       [4][4]prob
@@ -38,7 +39,7 @@ type learned struct {
 
 func newLearned() *learned {
 	l := &learned{}
-	for _, p := range []*prob{&l.sameHead, &l.endPad, &l.trailer, &l.lastExtent, &l.size, &l.pad, &l.header} {
+	for _, p := range []*prob{&l.sameHead, &l.endPad, &l.trailer, &l.lastExtent, &l.size, &l.pad, &l.header, &l.clean} {
 		*p = even
 	}
 	for _, p := range [][]prob{

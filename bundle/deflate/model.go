@@ -22,16 +22,17 @@ const (
 // (the stream, taken apart), it writes corrections; without, it reads them. In
 // both cases the stream comes out of w.
 type model struct {
-	c     *coder
-	l     *learned
-	p     predictor // nil: the generic model
-	s     shape
-	cut   *framing
-	truth *truth    // nil when rebuilding
-	raw   io.Reader // nil when analysing
-	w     bitWriter
-	codes codes
-	quiet bool // w is not wanted
+	c      *coder
+	l      *learned
+	p      predictor // nil: the generic model
+	s      shape
+	cut    *framing
+	choice Choice
+	truth  *truth    // nil when rebuilding
+	raw    io.Reader // nil when analysing
+	w      bitWriter
+	codes  codes
+	quiet  bool // w is not wanted
 
 	// the member
 	head    []byte
@@ -50,6 +51,9 @@ type model struct {
 	start int // position of the frame in the member
 	pos   int // place of coding, from the start of the frame
 	tails int // blocks without raw bytes at its end
+	ahead forecast
+	jobs  []running // when rebuilding
+	idle  []*worker
 
 	// the block
 	block    block
@@ -65,6 +69,7 @@ type modelState uint8
 
 const (
 	atMember modelState = iota
+	atFrame
 	atBlock
 	inBlock
 	inStored
@@ -87,7 +92,8 @@ func newModel(c *coder, ch Choice) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model{c: c, l: newLearned(), p: p, s: s, cut: f}
+	m := &model{c: c, l: newLearned(), p: p, s: s, cut: f, choice: ch}
+	m.ahead = forecast{p: p, s: s}
 	m.init()
 	return m, nil
 }
@@ -98,6 +104,8 @@ func (m *model) step() (bool, error) {
 	switch m.state {
 	case atMember:
 		err = m.member()
+	case atFrame:
+		err = m.frame()
 	case atBlock:
 		err = m.beginBlock()
 	case inBlock:
@@ -142,7 +150,6 @@ func (m *model) member() error {
 	m.crc, m.known, m.ended, m.bufPos, m.from, m.start = 0, 0, false, 0, 0, 0
 	m.buf = m.buf[:0]
 	m.lastTyp = 3
-	m.state = atBlock
 	return m.beginFrame()
 }
 
@@ -257,9 +264,6 @@ func (m *model) grow() error {
 		return m.c.err
 	}
 	if m.truth == nil {
-		if m.cut == nil || m.pos == 0 {
-			m.slide()
-		}
 		at := len(m.buf)
 		m.buf = append(m.buf, make([]byte, n)...)
 		if _, err := io.ReadFull(m.raw, m.buf[at:]); err != nil {
@@ -298,6 +302,7 @@ func (m *model) beginFrame() error {
 	} else {
 		dict := min(m.start, m.cut.dict)
 		m.from = m.start - dict
+		m.slide()
 		for !m.ended && m.known-m.start < m.cut.needs {
 			if err := m.grow(); err != nil {
 				return err
@@ -316,6 +321,21 @@ func (m *model) beginFrame() error {
 	}
 	m.s.reset()
 	m.forget()
+	// frames that begin inside of a block or of a byte have no forecast
+	if m.state != inBlock {
+		m.state = atBlock
+		aligned := m.w.n == 0
+		if m.truth != nil {
+			b, err := m.truth.first()
+			if err != nil {
+				return err
+			}
+			aligned = b.phase == 0
+		}
+		if m.cut != nil && m.p != nil && aligned {
+			m.state = atFrame
+		}
+	}
 	return nil
 }
 
@@ -338,6 +358,7 @@ func (m *model) look(pos int) error {
 		}
 	}
 	m.from = max(m.start+m.pos-behind, m.from)
+	m.slide()
 	m.in.last, m.in.final = m.ended, m.ended
 	m.view(m.known)
 	return nil
@@ -349,6 +370,9 @@ func (m *model) covered() bool { return m.in.last && m.pos >= m.in.end() }
 // nextFrame starts the frame after the present one, which is covered.
 func (m *model) nextFrame() error {
 	over := m.pos - m.in.end() // a token that went over the end
+	if over > 0 && m.state != inBlock {
+		defer func() { m.state = atBlock }()
+	}
 	m.start += m.in.end()
 	if err := m.beginFrame(); err != nil {
 		return err

@@ -12,6 +12,9 @@ type input struct {
 	// final says that the gzip member ends with the frame; only meaningful
 	// together with last.
 	final bool
+	// phase is how many bits of the last byte of the stream are in use; only
+	// meaningful when a shape is asked for a block without tokens.
+	phase uint8
 }
 
 // end returns the position after the last byte that is in memory.
@@ -35,7 +38,7 @@ const (
 // Positions beyond 2^31 occur; tables hold positions mod 2^32 and compare
 // differences, and whatever a stale entry says is checked against the bytes.
 type predictor interface {
-	// reset starts a frame. in.base is minus the length of the dictionary, and
+	// reset starts a frame; nothing of earlier ones may remain. in.base is minus the length of the dictionary, and
 	// data holds at least the dictionary.
 	reset(in *input)
 	// predict appends at least one and at most n tokens that follow what it
@@ -60,7 +63,7 @@ const (
 // A shape says how a compressor cuts its tokens into blocks, and how it writes
 // them. Like a predictor it is deterministic, and free to be wrong.
 type shape interface {
-	// reset starts a frame.
+	// reset starts a frame; nothing of earlier ones may remain.
 	reset()
 	// cut looks for the first place after from (from < i <= len(tokens)) where
 	// the block could or should end after i tokens, and returns the verdict and

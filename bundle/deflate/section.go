@@ -28,7 +28,7 @@ func (m *model) beginBlock() error {
 	if m.covered() && !m.in.final {
 		if m.c.flag(&m.l.moreEmpty[min(m.tails, 3)], empty) {
 			m.tails++
-		} else if err := m.nextFrame(); err != nil {
+		} else if err := m.nextFrame(); err != nil || m.state == atFrame {
 			return err
 		}
 	}
@@ -37,6 +37,10 @@ func (m *model) beginBlock() error {
 	m.sec = m.sec[:0]
 	end := m.covered()
 	if end {
+		m.in.phase = uint8(m.w.n)
+		if t := m.truth; t != nil {
+			m.in.phase = t.blocks[0].phase
+		}
 		want := m.s.block(nil, m.pos, true, m.in.final)
 		if m.c.flag(&m.l.expected[toInt(m.in.final)], empty && m.truth != nil && sameBlock(&want, &is)) {
 			if want.size != 0 && want.typ == storedBlock {

@@ -35,6 +35,7 @@ type piece struct {
 	kind   pieceKind
 	bytes  []byte
 	pad    uint8 // pieceTrailer: bits between the last block and the trailer
+	phase  uint8 // bits of the last byte that are in use before the piece
 	starts bool  // pieceBlock: the first piece of its block
 	ends   bool  // and the last one
 	block  *block
@@ -143,7 +144,7 @@ func (t *tokenizer) more(n int) []byte {
 
 // body decodes a piece of a block.
 func (t *tokenizer) body() (piece, error) {
-	p := piece{kind: pieceBlock, block: &t.block}
+	p := piece{kind: pieceBlock, block: &t.block, phase: uint8(-t.in.n & 7)}
 	if !t.open {
 		if err := t.begin(); err != nil {
 			return piece{}, err

@@ -20,6 +20,7 @@ type trueBlock struct {
 	tokens []token // those that have not been coded
 	size   int     // raw bytes, of a complete block
 	whole  bool
+	phase  uint8 // bits of the byte before it that are in use
 	lens   []uint8
 	ops    []op
 	room   []token
@@ -66,15 +67,13 @@ func (t *truth) pull() error {
 			b, t.spare = t.spare[n-1], t.spare[:n-1]
 		}
 		b.keep(p.block)
+		b.phase = p.phase
 		t.blocks = append(t.blocks, b)
 	}
 	b := t.blocks[len(t.blocks)-1]
 	b.tokens = append(b.tokens, p.tokens...)
 	b.size += len(p.raw)
 	b.whole = p.ends
-	if t.m.cut == nil || t.m.pos == 0 {
-		t.m.slide()
-	}
 	t.m.buf = append(t.m.buf, p.raw...)
 	if t.m.cut == nil {
 		t.m.view(t.m.known)
@@ -117,6 +116,28 @@ func (t *truth) ahead() (*trueBlock, error) {
 		}
 	}
 	return b, nil
+}
+
+// frame returns the blocks of the frame, and the first one of the next frame.
+func (t *truth) frame() ([]*trueBlock, error) {
+	end := t.m.in.end() - t.m.pos
+	for {
+		size := 0
+		for i, b := range t.blocks {
+			if !b.whole && (len(b.tokens) > sectionTokens || b.size > sectionBytes) {
+				return t.blocks, nil // too much: it cannot be as predicted
+			}
+			if size += b.size; size > end && (b.whole || i > 0) {
+				return t.blocks, nil
+			}
+		}
+		if t.ended {
+			return t.blocks, nil
+		}
+		if err := t.pull(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // coded drops the first n tokens of the first block.
