@@ -1,68 +1,97 @@
 package deflate
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // A Family is a kin of compressors.
 type Family uint8
 
-// The families that predictors are for.
+// The families that predictors are for. Their values, and those of variants
+// and framings, are written to recipes: they are fixed for ever.
 const (
-	Generic   Family = iota // any compressor: matches of a hash chain
+	Generic   Family = iota // any compressor: the matches that a search finds
 	Go                      // Go's compress/flate up to 1.26
-	Klauspost               // klauspost/compress and pgzip, and Go from 1.27 on
+	Klauspost               // klauspost/compress, pgzip, and Go from 1.27 on
 	Zlib                    // zlib, GNU gzip, BusyBox, pigz
+	families
 )
 
-// A Choice names a model: what is thought to have made a stream. It is
-// written to recipes, so that the meaning of each value is fixed for ever.
-type Choice struct {
-	Family  Family
-	Variant uint8 // of the family's code, see its constants
-	Level   int8
-	Memory  uint8 // zlib's memLevel
-	Framing Framing
-}
-
-// A Framing is a way of cutting a stream into parts that are compressed
+// A Framing is a way of cutting a member into parts that are compressed
 // separately.
 type Framing uint8
 
 // The framings.
 const (
-	Single    Framing = iota // one compressor for the whole of a member
-	PGZip1M                  // pgzip: blocks of 1 MiB
-	PGZip256K                // pgzip with blocks of 256 KiB
-	PGZip128K
-	PGZip512K
-	Pigz128K        // pigz: blocks of 128 KiB
-	PigzIndependent // pigz -i
-	PigzRsync       // pigz -R
+	Single    Framing = iota // one compressor for all of it
+	PGZip1M                  // pgzip, blocks of 1 MiB
+	PGZip512K                // pgzip, blocks of 512 KiB
+	PGZip256K                // pgzip, blocks of 256 KiB
+	Pigz                     // pigz: blocks of 128 KiB
+	PigzAlone                // pigz --independent
+	PigzRsync                // pigz --rsyncable
+	framings
 )
 
-// models returns the parts of the model; p is nil for the generic one.
-func (ch Choice) models() (p predictor, s shape, f *framing, err error) {
-	switch ch.Family {
-	case Generic:
-		s = newGenericShape()
-	default:
-		return nil, nil, nil, fmt.Errorf("%w: unknown family of compressors %d", ErrRecipe, ch.Family)
-	}
-	if f, err = ch.Framing.cuts(); err != nil {
-		return nil, nil, nil, err
-	}
-	return p, s, f, nil
+// A Choice names a model: what is thought to have made a stream.
+type Choice struct {
+	Family  Family
+	Variant uint8 // of the family
+	Level   int8
+	Memory  uint8 // zlib's memLevel; 0 elsewhere
+	Framing Framing
 }
 
-func (f Framing) cuts() (*framing, error) {
-	switch f {
-	case Single:
-		return nil, nil
-	case PGZip1M:
-		return blocks(1<<20, 16<<10, 1), nil
-	case PGZip256K:
-		return blocks(256<<10, 16<<10, 1), nil
+// models returns the parts of the model; p is nil for the generic one, and cut
+// for a single frame.
+func (ch Choice) models() (p predictor, s shape, cut *cutter, err error) {
+	if cut, err = ch.Framing.cutter(); err != nil {
+		return nil, nil, nil, err
 	}
-	return nil, fmt.Errorf("%w: unknown framing %d", ErrRecipe, f)
+	known := ch.Level >= 1 && ch.Level <= 9
+	switch ch.Family {
+	case Generic:
+		if known = ch == (Choice{}); known {
+			s = newGenericShape()
+		}
+	case Zlib:
+		if known = known && ch.Variant <= zlibRsync && ch.Memory >= 1 && ch.Memory <= 9; known {
+			p, s = newZlib(ch.Variant, int(ch.Level), int(ch.Memory))
+		}
+	default:
+		known = false
+	}
+	if !known {
+		return nil, nil, nil, misfit("unknown model %d.%d, level %d", ch.Family, ch.Variant, ch.Level)
+	}
+	return p, s, cut, nil
 }
+
+// String says who made the stream, for people: "go 6", "pigz 9".
+func (ch Choice) String() string {
+	name := "?"
+	switch ch.Family {
+	case Generic:
+		return "generic"
+	case Go:
+		name = "go"
+	case Klauspost:
+		name = "klauspost"
+	case Zlib:
+		if int(ch.Variant) < len(zlibNames) {
+			name = zlibNames[ch.Variant]
+		}
+	}
+	name = fmt.Sprintf("%s %d", name, ch.Level)
+	if ch.Family == Zlib && ch.Memory != zlibMemory {
+		name = fmt.Sprintf("%s memLevel %d", name, ch.Memory)
+	}
+	if ch.Framing > Single && ch.Framing < framings {
+		name += [...]string{"", ", pgzip 1 MiB", ", pgzip 512 KiB", ", pgzip 256 KiB", "", "", " --rsyncable"}[ch.Framing]
+	}
+	return name
+}
+
+// zlibNames are the names of the zlib family's variants.
+var zlibNames = []string{"zlib", "gzip", "busybox gzip", "pigz", "pigz -i", "gzip --rsyncable"}
+
+// zlibMemory is the usual memLevel.
+const zlibMemory = 8

@@ -91,28 +91,3 @@ func (ch Choice) try(begin []byte, limit int64) (try, error) {
 		bits: float64(8*m.c.n) / float64(m.stats.Tokens+1),
 	}, nil
 }
-
-// candidates returns the models to try on a stream, in the order of how likely
-// they are by the tell-tales of its beginning: what the gzip header says (RFC
-// 1952, section 2.3.1), and where blocks without content stand, as compressors
-// put them that are told to flush.
-func candidates(begin []byte) []Choice {
-	return []Choice{{Family: Generic}}
-}
-
-// flushes returns the positions, in raw bytes, of the first blocks without
-// content.
-func flushes(begin []byte) (at []int) {
-	z := newTokenizer(newBitReader(bytes.NewReader(begin)))
-	pos := 0
-	for len(at) < 4 {
-		p, err := z.next()
-		if err != nil || p.kind == pieceTrailer {
-			break
-		}
-		if pos += len(p.raw); p.kind == pieceBlock && p.starts && p.ends && len(p.raw) == 0 && !p.block.final {
-			at = append(at, pos)
-		}
-	}
-	return at
-}

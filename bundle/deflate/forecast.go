@@ -62,7 +62,6 @@ func (f *forecast) frame(in *input, tail int, o observer) bool {
 		}
 	}
 	for n := 0; in.final || n < tail || o.phase() != 0; n++ {
-		in.phase = o.phase()
 		b := f.s.block(nil, in.end(), true, in.final)
 		if n > maxTail || b.size != 0 || !o.section(&b, true, true, nil, in.end()) {
 			return false

@@ -1,17 +1,46 @@
 package deflate
 
-// A framing says how a member is cut into frames, each made by a compressor
+// A cutter says how a member is cut into frames, each made by a compressor
 // that starts anew.
-type framing struct {
+type cutter struct {
 	needs int // next wants to see so many bytes, or all that are left
-	tail  int // blocks without raw bytes at the end of a frame, at least
 	dict  int // bytes before a frame that its compressor is given
-	// next returns the size of the frame that data begins with; last says that
-	// the member ends with data.
-	next func(data []byte, last bool) int
+	tail  int // blocks without raw bytes at the end of a frame, at least
+	// next returns the size of the frame that data begins with. It is asked for
+	// frames in order, and reset by reset at the beginning of a member.
+	next  func(data []byte) int
+	reset func()
 }
 
-// blocks is a framing of equal blocks, each with tail blocks at its end.
-func blocks(size, dict, tail int) *framing {
-	return &framing{needs: size + 1, dict: dict, tail: tail, next: func(data []byte, _ bool) int { return min(size, len(data)) }}
+// equalFrames cuts frames of one size.
+func equalFrames(size, dict int) *cutter {
+	return &cutter{
+		needs: size + 1, dict: dict, tail: 1, reset: func() {},
+		next: func(data []byte) int { return min(size, len(data)) },
+	}
+}
+
+// pgzipDict is how much of the block before pgzip gives to a compressor.
+const pgzipDict = 16 << 10
+
+// cutter returns what a framing does; nil if it does nothing.
+func (f Framing) cutter() (*cutter, error) {
+	switch f {
+	case Single:
+		return nil, nil
+	case PGZip1M:
+		return equalFrames(1<<20, pgzipDict), nil
+	case PGZip512K:
+		return equalFrames(512<<10, pgzipDict), nil
+	case PGZip256K:
+		return equalFrames(256<<10, pgzipDict), nil
+	case Pigz:
+		return equalFrames(pigzBlock, zlibWindow), nil
+	case PigzAlone:
+		return equalFrames(pigzBlock, 0), nil
+	case PigzRsync:
+		p := &pigzRsync{}
+		return &cutter{needs: pigzBlock + 1, dict: zlibWindow, tail: 1, next: p.next, reset: p.reset}, nil
+	}
+	return nil, misfit("unknown framing %d", f)
 }

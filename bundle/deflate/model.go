@@ -26,7 +26,7 @@ type model struct {
 	l      *learned
 	p      predictor // nil: the generic model
 	s      shape
-	cut    *framing
+	cut    *cutter
 	choice Choice
 	truth  *truth    // nil when rebuilding
 	raw    io.Reader // nil when analysing
@@ -150,6 +150,9 @@ func (m *model) member() error {
 	m.crc, m.known, m.ended, m.bufPos, m.from, m.start = 0, 0, false, 0, 0, 0
 	m.buf = m.buf[:0]
 	m.lastTyp = 3
+	if m.cut != nil {
+		m.cut.reset()
+	}
 	return m.beginFrame()
 }
 
@@ -309,7 +312,7 @@ func (m *model) beginFrame() error {
 			}
 		}
 		data := m.buf[m.start-m.bufPos : m.known-m.bufPos]
-		n := m.cut.next(data, m.ended)
+		n := m.cut.next(data)
 		if n <= 0 || n > len(data) {
 			n = len(data)
 		}

@@ -12,9 +12,6 @@ type input struct {
 	// final says that the gzip member ends with the frame; only meaningful
 	// together with last.
 	final bool
-	// phase is how many bits of the last byte of the stream are in use; only
-	// meaningful when a shape is asked for a block without tokens.
-	phase uint8
 }
 
 // end returns the position after the last byte that is in memory.

@@ -37,10 +37,6 @@ func (m *model) beginBlock() error {
 	m.sec = m.sec[:0]
 	end := m.covered()
 	if end {
-		m.in.phase = uint8(m.w.n)
-		if t := m.truth; t != nil {
-			m.in.phase = t.blocks[0].phase
-		}
 		want := m.s.block(nil, m.pos, true, m.in.final)
 		if m.c.flag(&m.l.expected[toInt(m.in.final)], empty && m.truth != nil && sameBlock(&want, &is)) {
 			if want.size != 0 && want.typ == storedBlock {
