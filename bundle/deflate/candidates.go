@@ -1,6 +1,12 @@
 package deflate
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
+
+// pgzipVariants are the versions of klauspost/compress, the most widespread first.
+var pgzipVariants = []uint8{klauspostK7, klauspostK8, klauspost11511, klauspost1180, klauspost1182}
 
 // candidates returns the models to try on a stream, in the order of how likely
 // they are by the tell-tales of its beginning: what the gzip header says (RFC
@@ -27,6 +33,20 @@ func candidates(begin []byte) []Choice {
 		zlibLevels = []int8{1, 2, 3, 6, 9, 4, 5, 7, 8}
 	}
 	framing := framingOf(begin)
+	pgzip := framing
+	if pgzip.size() == 0 {
+		pgzip = PGZip1M
+	}
+	// The Go program that did not say when gives the year 1.
+	if binary.LittleEndian.Uint32(begin[4:]) == 0x886e0900 || framing.size() != 0 {
+		for _, l := range []int8{5, 9, 6, 1} {
+			for _, v := range pgzipVariants {
+				level(Klauspost, v, pgzip, l)
+			}
+		}
+		level(Klauspost, klauspostK8, pgzip, 2, 3, 4, 7, 8)
+		level(Klauspost, klauspostK7, pgzip, 2, 3, 4, 7, 8)
+	}
 	switch framing {
 	case Pigz:
 		level(Zlib, zlibPigz, Pigz, zlibLevels...)
@@ -42,7 +62,26 @@ func candidates(begin []byte) []Choice {
 		level(Zlib, zlibBusyBox, Single, 6)
 		level(Zlib, zlibPigz, Pigz, zlibLevels[:3]...)
 	}
+	goLevels := []int8{6, 1, 9, 5, 4, 7, 8, 3, 2, goHuffman, goStored}
+	switch begin[8] {
+	case 2:
+		goLevels = []int8{9, 6, 1, 8, 7, 5, 4, 3, 2}
+	case 4:
+		goLevels = []int8{1, 6, 9, 2, 3, 4, 5}
+	}
+	if begin[9] == 255 {
+		level(Go, 0, Single, goLevels[:3]...)
+		for _, l := range []int8{6, 5, 1, 9} {
+			level(Klauspost, klauspostK8, Single, l)
+			level(Klauspost, klauspostK7, Single, l)
+		}
+	}
 	level(Zlib, zlibPlain, Single, zlibLevels...)
+	level(Go, 0, Single, goLevels...)
+	level(Klauspost, klauspostK8, Single, 5, 6, 1, 2, 3, 4, 7, 8, 9)
+	for _, v := range pgzipVariants[1:] {
+		level(Klauspost, v, Single, 5, 6, 1, 9)
+	}
 	level(Zlib, zlibGNU, Single, zlibLevels...)
 	for _, l := range zlibLevels[:4] {
 		add(Choice{Family: Zlib, Variant: zlibPlain, Level: l, Memory: 9})

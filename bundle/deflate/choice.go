@@ -52,6 +52,15 @@ func (ch Choice) models() (p predictor, s shape, cut *cutter, err error) {
 		if known = ch == (Choice{}); known {
 			s = newGenericShape()
 		}
+	case Go:
+		if known = ch.Variant == 0 && ch.Memory == 0 && ch.Level >= goHuffman && ch.Level <= 9 && ch.Level != -1; known {
+			p, s = newGo(int(ch.Level))
+		}
+	case Klauspost:
+		if known = (known || ch.Level == goHuffman) && ch.Memory == 0; known {
+			p, s = newPgzip(int(ch.Variant), int(ch.Level), ch.Framing.size())
+			known = p != nil
+		}
 	case Zlib:
 		if known = known && ch.Variant <= zlibRsync && ch.Memory >= 1 && ch.Memory <= 9; known {
 			p, s = newZlib(ch.Variant, int(ch.Level), int(ch.Memory))
@@ -88,6 +97,19 @@ func (ch Choice) String() string {
 		name += [...]string{"", ", pgzip 1 MiB", ", pgzip 512 KiB", ", pgzip 256 KiB", "", "", " --rsyncable"}[ch.Framing]
 	}
 	return name
+}
+
+// size returns the size of pgzip's blocks; 0 for other framings.
+func (f Framing) size() int {
+	switch f {
+	case PGZip1M:
+		return 1 << 20
+	case PGZip512K:
+		return 512 << 10
+	case PGZip256K:
+		return 256 << 10
+	}
+	return 0
 }
 
 // zlibNames are the names of the zlib family's variants.

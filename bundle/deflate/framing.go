@@ -28,12 +28,8 @@ func (f Framing) cutter() (*cutter, error) {
 	switch f {
 	case Single:
 		return nil, nil
-	case PGZip1M:
-		return equalFrames(1<<20, pgzipDict), nil
-	case PGZip512K:
-		return equalFrames(512<<10, pgzipDict), nil
-	case PGZip256K:
-		return equalFrames(256<<10, pgzipDict), nil
+	case PGZip1M, PGZip512K, PGZip256K:
+		return equalFrames(f.size(), pgzipDict), nil
 	case Pigz:
 		return equalFrames(pigzBlock, zlibWindow), nil
 	case PigzAlone:
