@@ -85,6 +85,9 @@ func (ch Choice) try(begin []byte, limit int64) (try, error) {
 		} else if err != nil {
 			return try{}, err
 		}
+		if m.astray() {
+			break
+		}
 	}
 	return try{
 		Choice: ch, wrong: m.stats.WrongTokens + m.stats.WrongBlocks,

@@ -156,4 +156,15 @@ func FuzzRecipe(f *testing.F) {
 }
 
 // fuzzChoices are models of every kind.
-var fuzzChoices = []Choice{{Family: Generic}}
+var fuzzChoices = []Choice{
+	{Family: Generic},
+	{Family: Go, Level: 1}, {Family: Go, Level: 3}, {Family: Go, Level: 6}, {Family: Go, Level: goHuffman},
+	{Family: Klauspost, Variant: klauspostK8, Level: 1}, {Family: Klauspost, Variant: klauspostK8, Level: 6},
+	{Family: Klauspost, Variant: klauspostK7, Level: 5, Framing: PGZip256K},
+	{Family: Klauspost, Variant: klauspostK7, Level: 9, Framing: PGZip256K},
+	{Family: Zlib, Variant: zlibPlain, Level: 6, Memory: 8}, {Family: Zlib, Variant: zlibPlain, Level: 1, Memory: 9},
+	{Family: Zlib, Variant: zlibGNU, Level: 9, Memory: 8}, {Family: Zlib, Variant: zlibBusyBox, Level: 6, Memory: 8},
+	{Family: Zlib, Variant: zlibRsync, Level: 6, Memory: 8},
+	{Family: Zlib, Variant: zlibPigz, Level: 6, Memory: 8, Framing: Pigz},
+	{Family: Zlib, Variant: zlibPigz, Level: 2, Memory: 8, Framing: PigzRsync},
+}

@@ -240,7 +240,7 @@ func (e *kpLazySearch) bestWeighed(src []byte, i, d, first, look int, base uint3
 		if end == src[t+length] {
 			if n := kpCommon(here, src[t:]); n > length {
 				gain := costs[n] - costs[0] - price -
-					int32(distExtra[distSymbol(uint32(d))]) - int32(lengthExtra[lengthSymbol[n]])
+					kpDistCost(d) - int32(lengthExtra[lengthSymbol[n]])
 				if gain > least {
 					length, offset, least = n, d, gain
 					if n >= nice {
@@ -257,6 +257,15 @@ func (e *kpLazySearch) bestWeighed(src []byte, i, d, first, look int, base uint3
 		d = further
 	}
 	return length, offset
+}
+
+// kpDistCost is what level 9 takes for the extra bits of a distance: those of
+// the next one, and an odd number where there is none.
+func kpDistCost(d int) int32 {
+	if d >= maxDistance {
+		return 6
+	}
+	return int32(distExtra[distSymbol(uint32(d)+1)])
 }
 
 // tail looks for a match that reaches further than the one at start: at the

@@ -73,6 +73,9 @@ func (s *kpShape) verdict(in *input, tokens []token, end int) verdict {
 		}
 		table = &p.table
 	}
+	if _, sync := s.found.about(end, end, false); sync {
+		return mustEnd
+	}
 	if next == nil {
 		return mayEnd
 	}
@@ -186,7 +189,7 @@ func (s *kpShape) took(b *block, ended bool, tokens []token, end int) {
 			clear(t.lit[copy(t.lit[:], b.header.lit):])
 			clear(t.dist[copy(t.dist[:], b.header.dist):])
 			t.bits = kpHeaderBits(&b.header)
-			t.literals = len(b.header.lit) == endOfBlock+1 && len(b.header.dist) == 1
+			t.literals = s.plain && len(b.header.lit) == endOfBlock+1 && len(b.header.dist) == 1
 		}
 	}
 	s.open = !ended

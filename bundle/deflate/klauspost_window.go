@@ -84,6 +84,10 @@ func (k *kpLazy) start(pos int) {
 }
 
 func (k *kpLazy) predict(in *input, dst []token, n int) []token {
+	if k.given > 4*kpGiven {
+		k.tokens = append(k.tokens[:0], k.tokens[k.given-kpGiven:]...)
+		k.given = kpGiven
+	}
 	for n > 0 {
 		if left := k.tokens[k.given:]; len(left) > 0 {
 			n = min(n, len(left))
@@ -131,10 +135,6 @@ func (k *kpLazy) step(in *input, want int) bool {
 		k.at--
 	}
 	w.end, w.tokens = k.at, n
-	if k.given > 2*kpGiven {
-		k.tokens = append(k.tokens[:0], k.tokens[k.given-kpGiven:]...)
-		k.given = kpGiven
-	}
 	k.tokens = append(k.tokens, k.room[:n]...)
 	if m := len(k.steps); m > 0 && k.steps[m-1].window == w.window {
 		k.steps[m-1].end = w.end
@@ -173,7 +173,12 @@ func (k *kpLazy) resume(in *input, pos int) {
 
 // reach searches up to pos, if nothing is in doubt.
 func (k *kpLazy) reach(in *input, pos int) {
-	for k.doubt.none(k.at) && k.at < pos && len(k.tokens) < kpHeld && k.step(in, noLimit) {
+	pos = min(pos, in.end())
+	for k.doubt.none(k.at) && k.at < pos && len(k.tokens) < kpHeld {
+		at, n := k.at, len(k.tokens)
+		if !k.step(in, noLimit) || k.at == at && len(k.tokens) == n {
+			break
+		}
 	}
 }
 
