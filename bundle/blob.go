@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/opencontainers/go-digest"
@@ -20,7 +21,32 @@ func (r *Reader) OpenBlob(ctx context.Context, d digest.Digest) (io.ReadCloser, 
 	if !ok {
 		return nil, fault.Missing("blob %s is not in the bundle", d)
 	}
-	return blob.NewReader(r.rawReader(ctx, b), b.Digest, b.Size)
+	if b.Recipe == index.Stored {
+		return blob.NewReader(r.rawReader(ctx, b), b.Digest, b.Size)
+	}
+	z, err := r.rebuildBlob(ctx, b)
+	if err != nil {
+		return nil, fmt.Errorf("blob %s: %w", d, err)
+	}
+	return blob.NewReader(z, b.Digest, b.Size)
+}
+
+// ErrStored says that a blob was not taken apart, so it has no raw bytes other
+// than its own.
+var ErrStored = errors.New("blob is stored as it came")
+
+// OpenRaw returns what a gzip blob decompresses to, and how many bytes that is,
+// without rebuilding the blob. Each chunk is verified. The caller closes it. A
+// blob that was not taken apart is an [ErrStored].
+func (r *Reader) OpenRaw(ctx context.Context, d digest.Digest) (io.ReadCloser, int64, error) {
+	b, ok := r.index.Blob(d)
+	if !ok {
+		return nil, 0, fault.Missing("blob %s is not in the bundle", d)
+	}
+	if b.Recipe == index.Stored {
+		return nil, 0, fmt.Errorf("raw bytes of %s: %w", d, ErrStored)
+	}
+	return io.NopCloser(r.rawReader(ctx, b)), b.RawSize, nil
 }
 
 // rawReader reads a blob's raw bytes, woven from its lanes.

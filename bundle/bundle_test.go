@@ -66,8 +66,9 @@ func tarOf(t testing.TB, mtime int64, files int, big []byte) []byte {
 }
 
 type content struct {
-	data []byte
-	meta bool
+	data     []byte
+	meta     bool
+	prepared *Prepared
 }
 
 func contents(t testing.TB) []content {
@@ -97,7 +98,7 @@ func makeBundle(t testing.TB, o WriterOptions, in []content) []byte {
 	}
 	defer w.Abort()
 	for _, c := range in {
-		if err := w.AddBlob(ctx, digest.FromBytes(c.data), int64(len(c.data)), bytes.NewReader(c.data), c.meta); err != nil {
+		if err := w.AddBlob(ctx, digest.FromBytes(c.data), int64(len(c.data)), bytes.NewReader(c.data), BlobOptions{Meta: c.meta, Prepared: c.prepared}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -222,7 +223,7 @@ func TestAddBlobRefusesWrongContent(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.AddBlob(ctx, d, c.size, bytes.NewReader(c.data), false); !errors.Is(err, fault.ErrDamaged) {
+		if err := w.AddBlob(ctx, d, c.size, bytes.NewReader(c.data), BlobOptions{}); !errors.Is(err, fault.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 		w.Abort()
@@ -250,7 +251,7 @@ func TestWriteErrorsSurface(t *testing.T) {
 			}
 			defer w.Abort()
 			data := noise(3, 40<<20)
-			if err := w.AddBlob(ctx, digest.FromBytes(data), int64(len(data)), bytes.NewReader(data), false); err != nil {
+			if err := w.AddBlob(ctx, digest.FromBytes(data), int64(len(data)), bytes.NewReader(data), BlobOptions{}); err != nil {
 				return err
 			}
 			_, err = w.Finish(ctx)
@@ -270,7 +271,7 @@ func TestCancelledContextEndsWriting(t *testing.T) {
 	}
 	cancel()
 	data := noise(3, 1<<20)
-	if err := w.AddBlob(ctx, digest.FromBytes(data), int64(len(data)), bytes.NewReader(data), false); !errors.Is(err, context.Canceled) {
+	if err := w.AddBlob(ctx, digest.FromBytes(data), int64(len(data)), bytes.NewReader(data), BlobOptions{}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if _, err := w.Finish(ctx); !errors.Is(err, context.Canceled) {
@@ -444,7 +445,7 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 		}), true, fault.ErrDamaged},
 		"other chunks for a blob": {reindex(func(x *index.Index) { swapLanes(x) }), true, fault.ErrDamaged},
 		"pack size lies":          {reindex(func(x *index.Index) { x.Packs[0].Size++; x.Frames[x.Packs[0].Frames-1].Stored++ }), true, fault.ErrDamaged},
-		"recipe of later":         {reindex(func(x *index.Index) { x.Blobs[0].Recipe = index.Deflate }), true, fault.ErrUnsupported},
+		"recipe of later":         {reindex(func(x *index.Index) { x.Blobs[0].Recipe = 2 }), true, fault.ErrUnsupported},
 		"external chunks": {reindex(func(x *index.Index) {
 			x.Bases = []index.Base{{Chunks: 1}}
 			x.Chunks.AddExternal(index.Hash{1}, 5)

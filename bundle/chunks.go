@@ -12,11 +12,13 @@ import (
 // class is a kind of content that gets frames of its own.
 type class uint8
 
-// Manifests and configs are a class besides the kinds that the splitter knows.
+// Manifests and configs are a class besides the kinds that the splitter knows,
+// and so are the corrections of recipes, which do not compress.
 const (
-	packedClass = class(chunk.Packed)
-	metaClass   = class(chunk.Kinds)
-	classes     = metaClass + 1
+	packedClass      = class(chunk.Packed)
+	metaClass        = class(chunk.Kinds)
+	correctionsClass = metaClass + 1
+	classes          = correctionsClass + 1
 )
 
 func classOf(k chunk.Kind, meta bool) class {
@@ -29,7 +31,7 @@ func classOf(k chunk.Kind, meta bool) class {
 // A chunk gets its ordinal only when its frame is written. Until then its id
 // is the class and a number within it.
 const (
-	classShift = 30
+	classShift = 29
 	maxInClass = 1 << classShift
 )
 
@@ -152,6 +154,7 @@ func (s *chunkStore) place(x *index.Index) {
 		for l, runs := range x.Blobs[i].Lanes {
 			x.Blobs[i].Lanes[l] = s.ordinals(runs)
 		}
+		x.Blobs[i].Extra = s.ordinals(x.Blobs[i].Extra)
 	}
 }
 

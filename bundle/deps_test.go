@@ -131,6 +131,17 @@ func TestNounsDoNotImportTheBundle(t *testing.T) {
 	}
 }
 
+// What rebuilds gzip must not change when a compressor somewhere else does.
+func TestDeflateNeedsNoCompressor(t *testing.T) {
+	for _, p := range packages(t, "bale/bundle/deflate") {
+		for _, dep := range p.Deps {
+			if below(dep, "compress", "github.com/klauspost") {
+				t.Errorf("%s needs %s", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
 // What tests share is no part of the program.
 func TestProgramNeedsNoTestSupport(t *testing.T) {
 	for _, p := range packages(t, "bale/cmd/bale") {

@@ -12,8 +12,8 @@ import (
 )
 
 // cacheBytes is how many raw bytes of frames a Reader keeps. Blobs that are
-// rebuilt side by side each walk through a frame of structure and one of
-// content, so this serves about a dozen of them.
+// rebuilt side by side each walk through a frame of structure, one of content
+// and perhaps one of corrections, so this serves several of them.
 const cacheBytes = 64 << 20
 
 // frameCache keeps the frames used last. Several readers that want the same

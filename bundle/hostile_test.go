@@ -27,7 +27,7 @@ func TestFailedBlobCannotBeFinished(t *testing.T) {
 	}
 	defer w.Abort()
 	data := noise(1, 100_000)
-	if err := w.AddBlob(ctx, digest.FromString("other"), int64(len(data)), bytes.NewReader(data), false); !errors.Is(err, fault.ErrDamaged) {
+	if err := w.AddBlob(ctx, digest.FromString("other"), int64(len(data)), bytes.NewReader(data), BlobOptions{}); !errors.Is(err, fault.ErrDamaged) {
 		t.Fatal(err)
 	}
 	if _, err := w.Finish(ctx); err == nil {
@@ -54,7 +54,7 @@ func TestCallsAfterTheEndFail(t *testing.T) {
 				}
 			}()
 			data := noise(1, 9<<20)
-			if err := w.AddBlob(ctx, digest.FromBytes(data), int64(len(data)), bytes.NewReader(data), false); err == nil {
+			if err := w.AddBlob(ctx, digest.FromBytes(data), int64(len(data)), bytes.NewReader(data), BlobOptions{}); err == nil {
 				t.Error("AddBlob succeeds")
 			}
 		})

@@ -72,6 +72,14 @@ func newEncoders(l pack.Level) (e encoders, err error) {
 	return e, err
 }
 
+// of returns the encoder for a class.
+func (e encoders) of(c class) *pack.Encoder {
+	if c == packedClass || c == correctionsClass {
+		return e.packed
+	}
+	return e.normal
+}
+
 // frame hands a frame on; it blocks while enough are under way.
 func (p *pipeline) frame(f frame) error {
 	j := &job{frame: f, done: make(chan struct{})}
@@ -94,11 +102,7 @@ func (p *pipeline) compress(e encoders) {
 			if !ok {
 				return
 			}
-			enc := e.normal
-			if j.class == packedClass {
-				enc = e.packed
-			}
-			j.stored = enc.Encode(newBuffer(), j.raw)
+			j.stored = e.of(j.class).Encode(newBuffer(), j.raw)
 			close(j.done)
 		}
 	}

@@ -107,8 +107,10 @@ func (r *Reader) readIndex(ctx context.Context, hashes map[string][32]byte) erro
 		}
 	}
 	for i := range x.Blobs {
-		if x.Blobs[i].Recipe != index.Stored {
-			return newer("blob %s is stored as recipe %q", x.Blobs[i].Digest, x.Blobs[i].Recipe)
+		if x.Blobs[i].Recipe == index.Deflate {
+			if _, err := parseRecipe(x, &x.Blobs[i]); err != nil {
+				return err
+			}
 		}
 	}
 	r.index = x

@@ -18,6 +18,7 @@ import (
 	"bale/bundle/blob"
 	"bale/bundle/chunk"
 	"bale/bundle/container"
+	"bale/bundle/deflate"
 	"bale/bundle/index"
 	"bale/bundle/pack"
 )
@@ -98,11 +99,20 @@ func (b *Writer) add(name string, sum [32]byte, data []byte) error {
 // Has reports whether a blob was added already.
 func (b *Writer) Has(d digest.Digest) bool { return b.known[d] }
 
+// BlobOptions says how a blob is taken in.
+type BlobOptions struct {
+	// Meta marks manifests and configs, which are read together and so
+	// compressed together.
+	Meta bool
+	// Prepared is the recipe of this very blob; nil: it is stored as it came.
+	// It may be closed when AddBlob has returned.
+	Prepared *Prepared
+}
+
 // AddBlob takes in a blob: r must hold exactly its size bytes with its digest,
-// else the error says so and the bundle cannot be finished. meta marks
-// manifests and configs, which are read together and so compressed together.
-// A blob that is there already is not read.
-func (b *Writer) AddBlob(ctx context.Context, d digest.Digest, size int64, r io.Reader, meta bool) error {
+// else the error says so and the bundle cannot be finished. A blob that is
+// there already is not read.
+func (b *Writer) AddBlob(ctx context.Context, d digest.Digest, size int64, r io.Reader, o BlobOptions) error {
 	switch {
 	case b.finished:
 		return errFinished
@@ -111,7 +121,7 @@ func (b *Writer) AddBlob(ctx context.Context, d digest.Digest, size int64, r io.
 	case b.known[d]:
 		return nil
 	}
-	if err := b.addBlob(ctx, d, size, r, meta); err != nil {
+	if err := b.addBlob(ctx, d, size, r, o); err != nil {
 		b.broken = fmt.Errorf("bundle has part of blob %s: %w", d, err)
 		return err
 	}
@@ -119,17 +129,26 @@ func (b *Writer) AddBlob(ctx context.Context, d digest.Digest, size int64, r io.
 	return nil
 }
 
-func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.Reader, meta bool) error {
+func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.Reader, o BlobOptions) error {
 	v, err := blob.NewReader(r, d, size)
 	if err != nil {
 		return err
 	}
+	var raw io.Reader = v
+	if p := o.Prepared; p != nil {
+		if p.digest != d || p.size != size {
+			return fmt.Errorf("the recipe for blob %s is that of %s", d, p.digest)
+		}
+		raw = &inflated{deflate.NewInflater(v), v}
+	}
 	var lanes [chunk.Lanes][]index.Run
-	spans, err := b.splitter.Split(v, func(p chunk.Piece) error {
+	x := index.Blob{Digest: d, Size: size, Recipe: index.Stored}
+	spans, err := b.splitter.Split(raw, func(p chunk.Piece) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		class := classOf(p.Kind, meta)
+		x.RawSize += int64(len(p.Data))
+		class := classOf(p.Kind, o.Meta)
 		id, err := b.chunks.put(class, p.Data)
 		if err != nil {
 			return err
@@ -140,7 +159,6 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 	if err != nil {
 		return err
 	}
-	x := index.Blob{Digest: d, Size: size, Recipe: index.Stored, RawSize: size}
 	switch {
 	case len(lanes[chunk.Structure]) == 0:
 		x.Lanes = [][]index.Run{lanes[chunk.Content]}
@@ -153,6 +171,11 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 		}
 		for _, s := range spans {
 			x.Weave.Add(s.Length)
+		}
+	}
+	if o.Prepared != nil {
+		if err := b.takeApart(ctx, &x, o.Prepared); err != nil {
+			return err
 		}
 	}
 	b.blobs = append(b.blobs, x)
