@@ -1,195 +1,201 @@
 package transport
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"io"
-	"os"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
-
-	"bale/bundle/commit"
-	"bale/bundle/fault"
 )
 
 const (
-	// aheadBytes bounds what is fetched before its turn, all together. A blob
-	// larger than that streams when its turn has come; so no connection is
-	// ever opened and then kept waiting until the far side gives up.
+	// aheadBytes bounds what is fetched and prepared before its turn, all
+	// together. A blob larger than that streams when its turn has come; so no
+	// connection is ever opened and then kept waiting until the far side gives
+	// up. Unless it is to be prepared: then it is fetched as a whole, since it
+	// is read several times.
 	aheadBytes = 512 << 20
 	// aheadCount bounds how many blobs that is, so that small ones, which are
 	// kept in memory, do not add up either.
 	aheadCount = 64
-	// inMemory is up to which size a blob is kept in memory instead of a file.
-	inMemory = 1 << 20
+	// aheadLarge is how many blobs may be prepared at a time however large they
+	// are: or one of them would keep all cores but one waiting.
+	aheadLarge = 4
+	// maxPreparing bounds how many blobs are prepared at a time, and so memory.
+	maxPreparing = 8
 )
 
-// Local is implemented by sources that need no fetching ahead because their
-// content lies on this machine.
-type Local interface{ Local() bool }
+// How often a blob is gone through, for [tally]. Who prepares a blob reads it
+// to see whether it is worth it, to do it, and to check what came of it; each
+// takes about twice as long as moving it.
+const (
+	fetchPasses   = 1
+	prepareWeight = 2
+	preparePasses = 3 * prepareWeight
+	writePasses   = 1
+)
 
-// ahead fetches blobs side by side for a sink that takes them one by one.
+// ahead does for a sink that takes blobs one by one what can be done side by
+// side before: it fetches them, and lets the sink prepare them.
 type ahead struct {
-	group  *errgroup.Group
-	cancel context.CancelFunc
-	blobs  []*item
-	spools []*spool
-	budget *semaphore.Weighted
-	slots  *semaphore.Weighted // one for each blob that is on its way
-	dir    string
+	group   *errgroup.Group
+	cancel  context.CancelFunc
+	sink    Preparing // nil if it prepares nothing
+	jobs    []*job
+	budget  *semaphore.Weighted
+	slots   *semaphore.Weighted // one for each blob that is on its way
+	workers *semaphore.Weighted // one for each that is being prepared
+	dir     string
 }
 
-// spool is one blob that was fetched, or will be.
-type spool struct {
-	ready chan struct{} // closed when the rest is set; nil if the blob streams
-	data  []byte
-	file  *os.File
-	err   error
+// job is one blob and what is done for it before its turn.
+type job struct {
+	*item
+	fetch   bool
+	prepare bool
+	tally   *tally
+	ready   chan struct{} // closed when all that is done; nil if it is nothing
+	spool   spool
+	err     error // to be read after ready
 }
 
-func newAhead(ctx context.Context, blobs []*item, o Options) *ahead {
+func newAhead(ctx context.Context, blobs []*item, sink Sink, o Options) *ahead {
 	a := &ahead{
-		blobs: blobs, spools: make([]*spool, len(blobs)), dir: o.SpoolDir,
-		budget: semaphore.NewWeighted(aheadBytes), slots: semaphore.NewWeighted(int64(o.Concurrency)),
+		dir: o.SpoolDir, budget: semaphore.NewWeighted(aheadBytes), group: &errgroup.Group{},
+		slots: semaphore.NewWeighted(int64(o.Concurrency)), workers: semaphore.NewWeighted(int64(o.Workers)),
 	}
+	a.sink, _ = sink.(Preparing)
 	ctx, a.cancel = context.WithCancel(ctx)
-	a.group = &errgroup.Group{}
-	for n, i := range blobs {
-		a.spools[n] = &spool{}
+	for _, i := range blobs {
 		l, ok := i.source.(Local)
-		if i.desc.Size <= aheadBytes && !(ok && l.Local()) {
-			a.spools[n].ready = make(chan struct{})
+		j := &job{item: i, prepare: prepares(sink, i), fetch: !(ok && l.Local())}
+		if i.desc.Size > aheadBytes && !j.prepare {
+			j.fetch = false
 		}
+		passes := writePasses
+		if j.fetch {
+			passes += fetchPasses
+		}
+		if j.prepare {
+			passes += preparePasses
+		}
+		if j.fetch || j.prepare {
+			j.ready = make(chan struct{})
+		}
+		j.tally = &tally{p: o.Progress, size: i.desc.Size, passes: passes}
+		a.jobs = append(a.jobs, j)
 	}
 	a.group.Go(func() error { a.schedule(ctx); return nil })
 	return a
 }
 
-// schedule starts fetches in the order of the blobs as far as the budget goes.
+// prepares reports whether a sink wants to prepare a blob.
+func prepares(sink Sink, i *item) bool {
+	p, ok := sink.(Preparing)
+	return ok && p.Prepares(i.desc)
+}
+
+// schedule starts jobs in the order of the blobs as far as the budget goes.
 // Since it is freed in the same order, the blob whose turn it is is never kept
 // out by later ones.
 func (a *ahead) schedule(ctx context.Context) {
-	for n, s := range a.spools {
-		if s.ready == nil {
+	for _, j := range a.jobs {
+		if j.ready == nil {
 			continue
 		}
-		err := a.budget.Acquire(ctx, weight(a.blobs[n]))
-		if err == nil {
+		err := a.budget.Acquire(ctx, j.weight())
+		if err == nil && j.fetch {
 			err = a.slots.Acquire(ctx, 1)
 		}
 		if err != nil {
-			s.err = err
-			close(s.ready)
+			j.err = err
+			close(j.ready)
 			continue
 		}
 		a.group.Go(func() error {
-			s.err = s.fetch(ctx, a.blobs[n], a.dir)
-			a.slots.Release(1)
-			close(s.ready)
+			j.err = a.run(ctx, j)
+			close(j.ready)
 			return nil
 		})
 	}
 }
 
-// weight is what a blob takes of the budget.
-func weight(i *item) int64 { return max(i.desc.Size, aheadBytes/aheadCount) }
+// weight is what a job takes of the budget.
+func (j *job) weight() int64 {
+	w := j.desc.Size
+	if j.prepare {
+		w = min(w, aheadBytes/aheadLarge)
+	}
+	return max(w, aheadBytes/aheadCount)
+}
 
-// fetch reads a blob to its verified end.
-func (s *spool) fetch(ctx context.Context, i *item, dir string) error {
-	rc, err := i.open(ctx)
-	if err != nil {
+func (a *ahead) run(ctx context.Context, j *job) error {
+	if j.fetch {
+		err := j.spool.fill(ctx, j.item, a.dir, j.tally)
+		a.slots.Release(1)
+		if err != nil {
+			return at(AtSource, j.desc.Digest, err)
+		}
+		j.tally.reach(fetchPasses)
+	}
+	if !j.prepare {
+		return nil
+	}
+	if err := a.workers.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	defer func() { _ = rc.Close() }() // only read from
-	if i.desc.Size <= inMemory {
-		s.data, err = io.ReadAll(rc)
-		return err
+	defer a.workers.Release(1)
+	end := j.tally.passes - writePasses
+	err := reading(ctx, j.desc.Digest, j.open, func(n int64) { j.tally.count(n*prepareWeight, j.desc.Size, end) },
+		func(open Opener) error { return a.sink.Prepare(ctx, j.desc, open) })
+	if err == nil {
+		j.tally.reach(end)
 	}
-	if s.file, err = commit.Scratch(dir); err != nil {
-		return spoolError(dir, err)
-	}
-	_, err = io.Copy(spoolWriter{s.file, dir}, rc)
 	return err
 }
 
-// spoolWriter tells errors of writing a spool from those of the source.
-type spoolWriter struct {
-	f   *os.File
-	dir string
-}
-
-func (w spoolWriter) Write(p []byte) (int, error) {
-	n, err := w.f.Write(p)
-	return n, spoolError(w.dir, err)
-}
-
-func spoolError(dir string, err error) error {
-	if err == nil {
-		return nil
+// open gives a blob's content: what was fetched, or the source's.
+func (j *job) open(ctx context.Context) (io.ReadCloser, error) {
+	if !j.fetch {
+		return j.item.open(ctx)
 	}
-	if dir == "" {
-		dir = os.TempDir()
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	return &Error{Side: AtSpool, Object: dir, Err: fault.WithHint(fmt.Errorf("keep what is fetched ahead: %w", err),
-		"make sure that %s can be written to and has room", dir)}
+	return j.spool.open(), nil
 }
 
-// turn begins the n-th blob. One that streams takes part in the limit on how
-// many are moved at a time until it is released.
-func (a *ahead) turn(ctx context.Context, n int) error {
-	if a.spools[n].ready != nil {
-		return nil
-	}
-	return a.slots.Acquire(ctx, 1)
-}
-
-// open gives the n-th blob when its turn has come.
-func (a *ahead) open(ctx context.Context, n int) (io.ReadCloser, error) {
-	s, i := a.spools[n], a.blobs[n]
-	if s.ready == nil {
-		return i.open(ctx)
+// turn waits until all is done for the n-th blob. One for which there is
+// nothing to do takes part in the limit on how many are moved at a time until
+// it is released.
+func (a *ahead) turn(ctx context.Context, n int) (*job, error) {
+	j := a.jobs[n]
+	if j.ready == nil {
+		return j, a.slots.Acquire(ctx, 1)
 	}
 	select {
-	case <-s.ready:
+	case <-j.ready:
+		return j, j.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	switch {
-	case s.err != nil:
-		return nil, s.err
-	case s.file != nil:
-		return io.NopCloser(io.NewSectionReader(s.file, 0, i.desc.Size)), nil
-	}
-	return io.NopCloser(bytes.NewReader(s.data)), nil
 }
 
-// release frees what the n-th blob took.
-func (a *ahead) release(n int) {
-	s := a.spools[n]
-	if s.ready == nil {
+// release frees what a blob took that was written.
+func (a *ahead) release(j *job) {
+	if j.ready == nil {
 		a.slots.Release(1)
 		return
 	}
-	<-s.ready
-	s.free()
-	a.budget.Release(weight(a.blobs[n]))
+	j.spool.free()
+	a.budget.Release(j.weight())
 }
 
-func (s *spool) free() {
-	if s.file != nil {
-		_ = s.file.Close() // an unnamed file that nobody needs any more
-		s.file = nil
-	}
-	s.data = nil
-}
-
-// close ends all fetches and frees everything.
+// close ends all that is under way and frees everything.
 func (a *ahead) close() {
 	a.cancel()
-	_ = a.group.Wait() // fetches keep their errors in their spools
-	for _, s := range a.spools {
-		s.free()
+	_ = a.group.Wait() // jobs keep their errors
+	for _, j := range a.jobs {
+		j.spool.free()
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 )
@@ -18,6 +20,9 @@ type Options struct {
 	Platform *v1.Platform
 	// Concurrency is how many blobs are moved at a time; 0 is [DefaultConcurrency].
 	Concurrency int
+	// Workers is how many blobs the sink prepares at a time, if it does; 0 is
+	// as many as there are cores, as far as memory allows.
+	Workers int
 	// SpoolDir is where blobs that are fetched ahead of their turn are kept,
 	// without a name; "" is the system's folder for temporary files.
 	SpoolDir string
@@ -33,9 +38,10 @@ const DefaultConcurrency = 5
 
 // The phases that [Progress] is told.
 const (
-	PhasePlan   = "plan"
-	PhaseCopy   = "copy"
-	PhaseCommit = "commit"
+	PhasePlan    = "plan"
+	PhaseCopy    = "copy"
+	PhaseAnalyse = "analyse" // in place of copy if the sink prepares blobs: that takes most of the time
+	PhaseCommit  = "commit"
 )
 
 // Copy copies images to a sink and makes them visible there: it plans, moves
@@ -49,6 +55,9 @@ func Copy(ctx context.Context, requests []Request, sink Sink, o Options) (*Plan,
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = DefaultConcurrency
+	}
+	if o.Workers <= 0 {
+		o.Workers = min(runtime.GOMAXPROCS(0), maxPreparing)
 	}
 	plan, err := copyImages(ctx, requests, sink, o)
 	switch {
@@ -73,8 +82,13 @@ func copyImages(ctx context.Context, requests []Request, sink Sink, o Options) (
 		}
 	}
 	bytes, _ := plan.Bytes()
-	o.Progress.Phase(PhaseCopy, bytes)
-	if sink.Properties().Ordered {
+	ordered := sink.Properties().Ordered
+	phase := PhaseCopy
+	if ordered && slices.ContainsFunc(wanted(plan.layers), func(i *item) bool { return prepares(sink, i) }) {
+		phase = PhaseAnalyse
+	}
+	o.Progress.Phase(phase, bytes)
+	if ordered {
 		err = copyOrdered(ctx, plan, sink, o)
 	} else {
 		err = copyParallel(ctx, plan, sink, o)
@@ -102,7 +116,7 @@ func wanted(items []*item) []*item {
 func copyParallel(ctx context.Context, plan *Plan, sink Sink, o Options) error {
 	for _, stage := range [][]*item{wanted(plan.layers), wanted(plan.configs)} {
 		err := each(ctx, o.Concurrency, stage, func(ctx context.Context, i *item) error {
-			return writeBlob(ctx, sink, i, i.open, o.Progress)
+			return writeBlob(ctx, sink, i, i.open, &tally{p: o.Progress, size: i.desc.Size, passes: writePasses})
 		})
 		if err != nil {
 			return err
@@ -144,20 +158,21 @@ func each(ctx context.Context, limit int, items []*item, f func(context.Context,
 	return group.Wait()
 }
 
-// copyOrdered writes one item after the other and fetches the next ones meanwhile.
+// copyOrdered writes one item after the other; the next ones are fetched and
+// prepared meanwhile.
 func copyOrdered(ctx context.Context, plan *Plan, sink Sink, o Options) error {
 	blobs := slices.Concat(wanted(plan.layers), wanted(plan.configs))
-	ahead := newAhead(ctx, blobs, o)
+	ahead := newAhead(ctx, blobs, sink, o)
 	defer ahead.close()
 	for n, i := range blobs {
-		open := func(ctx context.Context) (io.ReadCloser, error) { return ahead.open(ctx, n) }
-		if err := ahead.turn(ctx, n); err != nil {
+		j, err := ahead.turn(ctx, n)
+		if err != nil {
 			return err
 		}
-		if err := writeBlob(ctx, sink, i, open, o.Progress); err != nil {
+		if err := writeBlob(ctx, sink, i, j.open, j.tally); err != nil {
 			return err
 		}
-		ahead.release(n)
+		ahead.release(j)
 	}
 	for _, i := range wanted(plan.manifests) {
 		if err := sink.WriteManifest(ctx, i.desc, i.images(), i.content); err != nil {
@@ -167,19 +182,37 @@ func copyOrdered(ctx context.Context, plan *Plan, sink Sink, o Options) error {
 	return nil
 }
 
-// writeBlob moves one blob. An error of the source comes to us through the
-// sink, so it is remembered to be told for what it is.
-func writeBlob(ctx context.Context, sink Sink, i *item, open Opener, p Progress) error {
+// writeBlob moves one blob, unpacked if that is less work for both sides.
+func writeBlob(ctx context.Context, sink Sink, i *item, open Opener, t *tally) error {
+	total := i.desc.Size
+	write := func(open Opener) error { return sink.WriteBlob(ctx, i.desc, i.images(), open) }
+	if u, ok := sink.(Unpacking); ok {
+		if size, openRaw, ok := i.raw(); ok {
+			total, open = size, openRaw
+			write = func(open Opener) error { return u.WriteRaw(ctx, i.desc, size, i.images(), open) }
+		}
+	}
+	err := reading(ctx, i.desc.Digest, open, func(n int64) { t.count(n, total, t.passes) }, write)
+	if err == nil {
+		t.reach(t.passes)
+	}
+	return err
+}
+
+// reading lets a sink do something for which it reads a blob. An error of the
+// source comes to us through the sink, so it is remembered to be told for what
+// it is.
+func reading(ctx context.Context, d digest.Digest, open Opener, count func(int64), do func(Opener) error) error {
 	var w watch
-	err := sink.WriteBlob(ctx, i.desc, i.images(), func(ctx context.Context) (io.ReadCloser, error) {
+	err := do(func(ctx context.Context) (io.ReadCloser, error) {
 		w.set(nil) // what failed before is being tried again
 		rc, err := open(ctx)
 		if err != nil {
-			err = at(AtSource, i.desc.Digest, err)
+			err = at(AtSource, d, err)
 			w.set(err)
 			return nil, err
 		}
-		return counting{&watched{rc: rc, watch: &w, digest: i.desc.Digest}, p}, nil
+		return counting{&watched{rc: rc, watch: &w, digest: d}, count}, nil
 	})
 	if err == nil {
 		return nil
@@ -188,5 +221,5 @@ func writeBlob(ctx context.Context, sink Sink, i *item, open Opener, p Progress)
 	if failed := w.get(); failed != nil && (ctx.Err() != nil || !errors.Is(failed, context.Canceled)) {
 		return failed
 	}
-	return at(AtTarget, i.desc.Digest, err)
+	return at(AtTarget, d, err)
 }

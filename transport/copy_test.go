@@ -116,9 +116,10 @@ func TestOrderedSinksGetOneSequence(t *testing.T) {
 	}
 }
 
-// No more than Concurrency blobs are read at a time; and as many are.
+// No more than Concurrency blobs are read at a time, and no more than Workers
+// are prepared; and as many are.
 func TestConcurrencyIsBounded(t *testing.T) {
-	for _, w := range append(slices.Clone(ways), way{"ordered, half local", true, true}) {
+	for _, w := range append(slices.Clone(ways), way{"ordered, half local", true, true, false}, way{"prepared, half local", true, true, true}) {
 		for _, concurrency := range []int{1, 2, 7} {
 			bubble(t, fmt.Sprint(w.name, concurrency), func(t *testing.T) {
 				lib := newLibrary(t)
@@ -136,10 +137,17 @@ func TestConcurrencyIsBounded(t *testing.T) {
 				}
 				src.Source = lib.Source()
 				var place conformance.Memory
-				_, err := transport.Copy(lasting(t), requests, s.sink(&place), transport.Options{Concurrency: concurrency, SpoolDir: t.TempDir()})
+				_, err := transport.Copy(lasting(t), requests, s.sink(&place), transport.Options{Concurrency: concurrency, Workers: concurrency, SpoolDir: t.TempDir()})
 				must(t, err)
-				if n := s.most["open"]; n > concurrency {
-					t.Errorf("%d blobs were open at a time, want at most %d", n, concurrency)
+				most := concurrency
+				if w.prepares && w.local {
+					most += concurrency + 1 // prepared, and written, from where they lie
+				}
+				if n := s.most["open"]; n > most {
+					t.Errorf("%d blobs were open at a time, want at most %d", n, most)
+				}
+				if n := s.most["prepare"]; n > concurrency || n < concurrency && w.prepares && w.local {
+					t.Errorf("%d blobs were prepared at a time, want %d", n, concurrency)
 				}
 				if n := s.most["open"]; n < concurrency && !w.local {
 					t.Errorf("%d blobs were open at a time, want %d", n, concurrency)
@@ -256,7 +264,7 @@ func wantSide(t *testing.T, failed call, err error) {
 func TestCancelAtEveryCall(t *testing.T) {
 	sinks := map[string]func(s *spy, m *conformance.Memory) transport.Sink{
 		"memory": func(s *spy, m *conformance.Memory) transport.Sink { return s.sink(m) },
-		"deaf":   func(s *spy, _ *conformance.Memory) transport.Sink { return discard{s} }, // to the context
+		"deaf":   func(s *spy, _ *conformance.Memory) transport.Sink { return s.discard() }, // to the context
 	}
 	for _, w := range ways {
 		for kind, sink := range sinks {
@@ -308,7 +316,7 @@ func TestContextThatHasEnded(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), -1)
 		defer cancel()
 		s := newSpy(w)
-		_, err := transport.Copy(ctx, all(s.source(lib.Source()), lib.Images...), discard{s}, transport.Options{})
+		_, err := transport.Copy(ctx, all(s.source(lib.Source()), lib.Images...), s.discard(), transport.Options{})
 		if err != context.DeadlineExceeded || s.committed != nil {
 			t.Errorf("%s: %v, committed %v", w.name, err, s.committed)
 		}
@@ -613,12 +621,16 @@ func TestProgress(t *testing.T) {
 		var place conformance.Memory
 		plan, err := transport.Copy(t.Context(), all(s.source(set.Source()), set.Images...), s.sink(&place), transport.Options{Progress: &p, SpoolDir: t.TempDir()})
 		must(t, err)
-		if want := []string{transport.PhasePlan, transport.PhaseCopy, transport.PhaseCommit}; !slices.Equal(p.phases, want) {
+		phase := transport.PhaseCopy
+		if w.prepares {
+			phase = transport.PhaseAnalyse
+		}
+		if want := []string{transport.PhasePlan, phase, transport.PhaseCommit}; !slices.Equal(p.phases, want) {
 			t.Errorf("%s: phases %v, want %v", w.name, p.phases, want)
 		}
 		copied, _ := plan.Bytes()
-		if p.totals[transport.PhaseCopy] != copied || p.bytes[transport.PhaseCopy] != copied {
-			t.Errorf("%s: told of %d bytes and then %d, planned %d", w.name, p.totals[transport.PhaseCopy], p.bytes[transport.PhaseCopy], copied)
+		if p.totals[phase] != copied || p.bytes[phase] != copied {
+			t.Errorf("%s: told of %d bytes and then %d, planned %d", w.name, p.totals[phase], p.bytes[phase], copied)
 		}
 	}
 }

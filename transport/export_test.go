@@ -4,6 +4,7 @@ package transport
 const (
 	AheadBytes   = aheadBytes
 	AheadCount   = aheadCount
+	AheadLarge   = aheadLarge
 	InMemory     = inMemory
 	MaxManifests = maxManifests
 	MaxURLs      = maxURLs

@@ -74,6 +74,18 @@ func (i *item) open(ctx context.Context) (io.ReadCloser, error) {
 	return v, nil
 }
 
+// raw returns what the item decompresses to, if its source has that apart.
+func (i *item) raw() (size int64, open Opener, ok bool) {
+	r, ok := i.source.(RawLayers)
+	if !ok {
+		return 0, nil, false
+	}
+	if size, ok = r.RawSize(i.desc); !ok {
+		return 0, nil, false
+	}
+	return size, func(ctx context.Context) (io.ReadCloser, error) { return r.OpenRaw(ctx, i.from, i.desc) }, true
+}
+
 // Plan is what a copy will do: every blob and manifest once, sizes known.
 type Plan struct {
 	Images    []Planned

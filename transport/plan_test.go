@@ -157,7 +157,7 @@ func TestHeldImages(t *testing.T) {
 			}
 			g := lib.Graph(t, fresh)
 			for op, want := range map[string][]v1.Descriptor{"has": g.Blobs(), "blob": g.Blobs(), "open": g.Blobs(), "write manifest": g.Manifests} {
-				if got := sorted(s.of(op)); !slices.Equal(got, sorted(digests(want))) {
+				if got := slices.Compact(sorted(s.of(op))); !slices.Equal(got, sorted(digests(want))) {
 					t.Errorf("%s: %v, want those of the image that is not there: %v", op, got, digests(want))
 				}
 			}

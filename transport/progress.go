@@ -1,7 +1,5 @@
 package transport
 
-import "io"
-
 // Progress is told what the engine does. Methods are called from several
 // goroutines at once.
 type Progress interface {
@@ -19,17 +17,3 @@ func (Silent) Phase(string, int64) {}
 
 // Add implements [Progress].
 func (Silent) Add(int64) {}
-
-// counting reports what is read through it.
-type counting struct {
-	io.ReadCloser
-	p Progress
-}
-
-func (c counting) Read(b []byte) (int, error) {
-	n, err := c.ReadCloser.Read(b)
-	if n > 0 {
-		c.p.Add(int64(n))
-	}
-	return n, err
-}

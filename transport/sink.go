@@ -35,6 +35,7 @@ type Opener func(ctx context.Context) (io.ReadCloser, error)
 //
 // The order of calls is: Holds and Has for the plan, WriteBlob for layers and
 // then configs, WriteManifest (children before their index), Commit, Close.
+// What else a sink can do it says by [Preparing] and [Unpacking].
 type Sink interface {
 	Properties() Properties
 
@@ -62,4 +63,27 @@ type Sink interface {
 	// Close releases what the sink holds and, without a successful Commit,
 	// removes what it can of what was written.
 	Close() error
+}
+
+// Preparing is implemented by ordered sinks that can do most of their work on a
+// blob before its turn to be written has come, for several blobs at a time.
+type Preparing interface {
+	// Prepares reports whether the sink wants to prepare a blob.
+	Prepares(d v1.Descriptor) bool
+
+	// Prepare does what can be done for a blob before WriteBlob is called for
+	// it. It is called by several goroutines at once, while another blob is
+	// written, and may open the blob several times. What it keeps is used up by
+	// WriteBlob or, if it does not come to that, released by Close.
+	Prepare(ctx context.Context, d v1.Descriptor, open Opener) error
+}
+
+// Unpacking is implemented by sinks that keep layers unpacked, to which it
+// would be a waste to send them compressed if the source has them as they need
+// them ([RawLayers]).
+type Unpacking interface {
+	// WriteRaw stores a layer in place of WriteBlob. open gives what the blob d
+	// decompresses to, which is size bytes. They are verified no further than
+	// the source could: the sink checks them by the image's config.
+	WriteRaw(ctx context.Context, d v1.Descriptor, size int64, images []Image, open Opener) error
 }

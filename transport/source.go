@@ -44,3 +44,21 @@ type Source interface {
 type Preparer interface {
 	Prepare(ctx context.Context, selectors []string) error
 }
+
+// Local is implemented by sources that need no fetching ahead because their
+// content lies on this machine.
+type Local interface{ Local() bool }
+
+// RawLayers is implemented by local sources that have some layers unpacked, and
+// would have to compress them to give the blob. They are asked for it by sinks
+// that are [Unpacking].
+type RawLayers interface {
+	// RawSize returns how many bytes a layer has unpacked; ok is false if the
+	// source has the blob only.
+	RawSize(d v1.Descriptor) (size int64, ok bool)
+
+	// OpenRaw opens a layer unpacked: exactly the bytes that RawSize says, an
+	// error in place of io.EOF otherwise. Nobody can check them by d's digest,
+	// so the source vouches for them as well as it can.
+	OpenRaw(ctx context.Context, in Image, d v1.Descriptor) (io.ReadCloser, error)
+}

@@ -15,7 +15,7 @@ import (
 
 // call is one call that the engine makes.
 type call struct {
-	op     string // "manifest", "open", "read", "holds", "has", "blob", "write manifest", "commit"
+	op     string // "manifest", "open", "read", "holds", "has", "prepare", "blob", "write manifest", "commit"
 	digest digest.Digest
 	end    bool
 }
@@ -28,6 +28,7 @@ type spy struct {
 	holds     func(img transport.Image) bool
 	has       func(d v1.Descriptor) bool
 	local     bool
+	prepares  bool
 	committed []transport.Image
 
 	mu    sync.Mutex
@@ -148,7 +149,38 @@ func (s *spyStream) Close() error {
 	return s.ReadCloser.Close()
 }
 
-func (s *spy) sink(place *conformance.Memory) transport.Sink { return &spySink{place.Sink(), s} }
+func (s *spy) sink(place *conformance.Memory) transport.Sink {
+	if s.prepares {
+		return &preparingSink{&spySink{place.Sink(), s}, s}
+	}
+	return &spySink{place.Sink(), s}
+}
+
+// preparingSink prepares layers: it reads each three times.
+type preparingSink struct {
+	transport.Sink
+	spy *spy
+}
+
+func (s *preparingSink) Prepares(d v1.Descriptor) bool { return !transport.IsConfig(d.MediaType) }
+
+func (s *preparingSink) Prepare(ctx context.Context, d v1.Descriptor, open transport.Opener) error {
+	defer s.spy.end("prepare", d.Digest)
+	if err := s.spy.begin(ctx, "prepare", d.Digest); err != nil {
+		return err
+	}
+	for range 3 {
+		rc, err := open(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, rc)
+		if err := errors.Join(err, rc.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 type spySink struct {
 	transport.Sink

@@ -16,27 +16,34 @@ import (
 
 // ways are the ways in which the engine moves content: to a sink that takes
 // several blobs at once, or one by one and either fetched ahead or, from
-// this machine, as they come.
-var ways = []struct {
-	name           string
-	ordered, local bool
-}{
-	{"parallel", false, false},
-	{"ordered", true, false},
-	{"ordered, local", true, true},
+// this machine, as they come; and to one that prepares them.
+var ways = []way{
+	{"parallel", false, false, false},
+	{"ordered", true, false, false},
+	{"ordered, local", true, true, false},
+	{"prepared", true, false, true},
+	{"prepared, local", true, true, true},
 }
 
-type way = struct {
-	name           string
-	ordered, local bool
+type way struct {
+	name                     string
+	ordered, local, prepares bool
 }
 
 func newSpy(w way) *spy {
-	return &spy{props: transport.Properties{Ordered: w.ordered}, local: w.local}
+	return &spy{props: transport.Properties{Ordered: w.ordered}, local: w.local, prepares: w.prepares}
 }
 
 // discard is a sink that reads everything and keeps nothing.
 type discard struct{ spy *spy }
+
+// discard returns one that prepares blobs if s says so.
+func (s *spy) discard() transport.Sink {
+	if s.prepares {
+		return &preparingSink{discard{s}, s}
+	}
+	return discard{s}
+}
 
 func (s discard) Properties() transport.Properties { return s.spy.props }
 

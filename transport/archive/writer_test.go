@@ -34,7 +34,7 @@ func TestWriter(t *testing.T) {
 		if !w.Has(descOf(packed).Digest) || w.Has(descOf(layer).Digest) {
 			t.Error("Has is wrong")
 		}
-		it := Item{Config: Name(descOf(config).Digest), RepoTags: []string{"docker.io/library/app:1"}, Layers: []string{Name(descOf(packed).Digest)}}
+		it := Item{Config: w.Name(descOf(config).Digest), RepoTags: []string{"docker.io/library/app:1"}, Layers: []string{w.Name(descOf(packed).Digest)}}
 		if err := w.Close([]Item{it}); err != nil {
 			t.Fatal(err)
 		}

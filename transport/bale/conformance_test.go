@@ -5,14 +5,24 @@ import (
 	"slices"
 	"testing"
 
+	"bale/bundle"
 	"bale/transport"
 	"bale/transport/bale"
 	"bale/transport/conformance"
 )
 
 func TestSource(t *testing.T) {
+	for name, apart := range map[string]bool{"as it came": false, "taken apart": true} {
+		t.Run(name, func(t *testing.T) { testSource(t, apart) })
+	}
+}
+
+func testSource(t *testing.T, apart bool) {
 	set := conformance.New(t, team)
 	path := saved(t, set)
+	if apart {
+		path = savedApart(t, set)
+	}
 	multi := set.Image(t, "multi").Root.Digest.String()
 	conformance.Source(t, func(t *testing.T) transport.Source {
 		o, err := open(t.Context(), path)
@@ -25,13 +35,21 @@ func TestSource(t *testing.T) {
 }
 
 func TestSink(t *testing.T) {
+	for name, p := range map[string]*bundle.Preparer{"as it came": nil, "taken apart": {}} {
+		t.Run(name, func(t *testing.T) { testSink(t, p) })
+	}
+}
+
+func testSink(t *testing.T, p *bundle.Preparer) {
 	conformance.Sink(t, func(t *testing.T) conformance.Place {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "images.bale")
 		return conformance.Place{
 			Set: conformance.New(t, team),
 			Sink: func(t *testing.T) transport.Sink {
-				s, err := bale.NewSink(fixed(path))
+				o := fixed(path)
+				o.Preparer = p
+				s, err := bale.NewSink(o)
 				must(t, err)
 				// The engine does so when it has planned.
 				must(t, s.Start(t.Context(), &transport.Plan{}))

@@ -93,6 +93,16 @@ func saved(t *testing.T, set *conformance.Set) string {
 	return path
 }
 
+// savedApart returns one with layers taken apart.
+func savedApart(t *testing.T, set *conformance.Set) string {
+	t.Helper()
+	o := fixed(filepath.Join(t.TempDir(), "images.bale"))
+	o.Preparer = &bundle.Preparer{}
+	_, err := save(t.Context(), o, set.Source(), set.Images, transport.Options{SpoolDir: t.TempDir()})
+	must(t, err)
+	return o.Path
+}
+
 // raw is a bundle that is written without the engine, so that it may lie.
 type raw struct {
 	*testing.T
@@ -153,7 +163,7 @@ func (r *raw) write() *opened {
 	defer w.Abort()
 	for d, data := range r.content {
 		if !r.without[d] {
-			must(r.T, w.AddBlob(ctx, d, int64(len(data)), bytes.NewReader(data), true))
+			must(r.T, w.AddBlob(ctx, d, int64(len(data)), bytes.NewReader(data), bundle.BlobOptions{Meta: true}))
 		}
 	}
 	for _, i := range r.images {

@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle"
@@ -27,6 +29,9 @@ type SinkOptions struct {
 	Overwrite bool
 	Signers   []Signer // none: the bundle is not signed
 	Writer    bundle.WriterOptions
+	// Preparer finds out how to take gzip layers apart; without it all blobs
+	// are kept as they came.
+	Preparer *bundle.Preparer
 	// Fixed makes the bundle's id follow from time and images, so that the
 	// same input gives the same bytes.
 	Fixed bool
@@ -39,9 +44,16 @@ type Sink struct {
 	w       *bundle.Writer
 	planned map[string]transport.Planned // by target name
 	size    int64
+	apart   int
+
+	mu       sync.Mutex
+	prepared map[digest.Digest]*bundle.Prepared // until the blob is written
 }
 
-var _ transport.Sink = (*Sink)(nil)
+var (
+	_ transport.Sink      = (*Sink)(nil)
+	_ transport.Preparing = (*Sink)(nil)
+)
 
 // NewSink makes sure that a bundle can be written at the path. The caller
 // calls [Sink.Start] when the plan is known, and Close in any case.
@@ -54,7 +66,7 @@ func NewSink(o SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{o: o, file: f}, nil
+	return &Sink{o: o, file: f, prepared: make(map[digest.Digest]*bundle.Prepared)}, nil
 }
 
 // Start writes the beginning of the bundle. It is what [transport.Options]'s
@@ -92,18 +104,50 @@ func (s *Sink) Has(context.Context, v1.Descriptor, []transport.Image) (bool, err
 
 var errNotStarted = errors.New("bundle: Start was not called")
 
+// Prepares implements [transport.Preparing]. Any blob but a config may be gzip,
+// whatever its media type says; what is not is soon found out.
+func (s *Sink) Prepares(d v1.Descriptor) bool {
+	return s.o.Preparer != nil && !transport.IsConfig(d.MediaType)
+}
+
+// Prepare implements [transport.Preparing].
+func (s *Sink) Prepare(ctx context.Context, d v1.Descriptor, open transport.Opener) error {
+	p, err := s.o.Preparer.Prepare(ctx, d.Digest, d.Size, open)
+	if err != nil || p == nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepared[d.Digest] = p
+	return nil
+}
+
+// take hands over what was prepared for a blob, which may be nothing.
+func (s *Sink) take(d digest.Digest) *bundle.Prepared {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.prepared[d]
+	delete(s.prepared, d)
+	return p
+}
+
 // WriteBlob implements [transport.Sink].
 func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Image, open transport.Opener) error {
 	if s.w == nil {
 		return errNotStarted
 	}
+	p := s.take(d.Digest)
+	defer func() { _ = p.Close() }() // what it held is of no use any more
 	rc, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	err = s.w.AddBlob(ctx, d.Digest, d.Size, rc, transport.IsConfig(d.MediaType))
+	err = s.w.AddBlob(ctx, d.Digest, d.Size, rc, bundle.BlobOptions{Meta: transport.IsConfig(d.MediaType), Prepared: p})
 	if cerr := rc.Close(); err == nil {
 		err = cerr
+	}
+	if err == nil && p != nil {
+		s.apart++
 	}
 	return err
 }
@@ -113,7 +157,7 @@ func (s *Sink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []transport
 	if s.w == nil {
 		return errNotStarted
 	}
-	return s.w.AddBlob(ctx, d.Digest, d.Size, bytes.NewReader(content), true)
+	return s.w.AddBlob(ctx, d.Digest, d.Size, bytes.NewReader(content), bundle.BlobOptions{Meta: true})
 }
 
 // Commit implements [transport.Sink]: index, sums, signatures, and the file's name.
@@ -162,11 +206,20 @@ func reason(r string) index.Reason {
 // Size returns the size of the bundle in bytes once it is committed.
 func (s *Sink) Size() int64 { return s.size }
 
+// Apart returns how many blobs were taken apart.
+func (s *Sink) Apart() int { return s.apart }
+
 // Close implements [transport.Sink]. Without a Commit nothing remains.
 func (s *Sink) Close() error {
 	if s.w != nil {
 		s.w.Abort()
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.prepared {
+		_ = p.Close() // see WriteBlob
+	}
+	clear(s.prepared)
 	s.file.Discard()
 	return nil
 }

@@ -12,12 +12,14 @@ import (
 	"bale/bundle"
 	"bale/bundle/blob"
 	"bale/bundle/fault"
+	"bale/bundle/index"
 	"bale/transport"
 )
 
 // File is a bundle file that was opened but is not trusted yet.
 type File struct {
 	f        *os.File
+	size     int64
 	envelope *bundle.Envelope
 }
 
@@ -34,22 +36,24 @@ func Open(ctx context.Context, path string) (*File, error) {
 		return nil, fmt.Errorf("open bundle: %w", err)
 	}
 	b := &File{f: f}
-	if b.envelope, err = scan(ctx, f); err != nil {
+	if err := b.scan(ctx); err != nil {
 		_ = f.Close() // only read from
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return b, nil
 }
 
-func scan(ctx context.Context, f *os.File) (*bundle.Envelope, error) {
-	fi, err := f.Stat()
+func (f *File) scan(ctx context.Context) error {
+	fi, err := f.f.Stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := checkRegular(fi); err != nil {
-		return nil, err
+		return err
 	}
-	return bundle.Scan(ctx, f, fi.Size())
+	f.size = fi.Size()
+	f.envelope, err = bundle.Scan(ctx, f.f, f.size)
+	return err
 }
 
 func checkRegular(fi os.FileInfo) error {
@@ -61,6 +65,9 @@ func checkRegular(fi os.FileInfo) error {
 	}
 	return fault.WithHint(fault.Usage("not a regular file"), "a bundle is read here and there, so it cannot come through a pipe")
 }
+
+// Size returns the file's size in bytes.
+func (f *File) Size() int64 { return f.size }
 
 // Envelope returns what package verify decides about.
 func (f *File) Envelope() *bundle.Envelope { return f.envelope }
@@ -83,8 +90,9 @@ type Source struct {
 }
 
 var (
-	_ transport.Source = (*Source)(nil)
-	_ transport.Local  = (*Source)(nil)
+	_ transport.Source    = (*Source)(nil)
+	_ transport.Local     = (*Source)(nil)
+	_ transport.RawLayers = (*Source)(nil)
 )
 
 // NewSource returns a Source over a trusted bundle. It does not own r's file.
@@ -167,6 +175,21 @@ func (s *Source) Manifest(ctx context.Context, in transport.Image, d v1.Descript
 // Blob implements [transport.Source].
 func (s *Source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
 	return s.r.OpenBlob(ctx, d.Digest)
+}
+
+// RawSize implements [transport.RawLayers].
+func (s *Source) RawSize(d v1.Descriptor) (int64, bool) {
+	b, ok := s.r.Index().Blob(d.Digest)
+	if !ok || b.Recipe == index.Stored {
+		return 0, false
+	}
+	return b.RawSize, true
+}
+
+// OpenRaw implements [transport.RawLayers].
+func (s *Source) OpenRaw(ctx context.Context, _ transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
+	rc, _, err := s.r.OpenRaw(ctx, d.Digest)
+	return rc, err
 }
 
 // Close implements [transport.Source].

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/fault"
@@ -244,6 +245,32 @@ var brokenSinks = []struct {
 			return good.Commit(ctx, images[:1])
 		}}
 	}},
+	{"does not close what it prepares", "prepared", func(_ *testing.T, good transport.Sink) transport.Sink {
+		return preparingParts{good, func(ctx context.Context, _ v1.Descriptor, open transport.Opener) error {
+			_, err := open(ctx)
+			return err
+		}}
+	}},
+	{"prepares for ever", "prepared badly/after the end", func(_ *testing.T, good transport.Sink) transport.Sink {
+		return preparingParts{good, func(ctx context.Context, d v1.Descriptor, open transport.Opener) error {
+			rc, err := open(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, rc)
+			return errors.Join(err, rc.Close())
+		}}
+	}},
+	{"believes all that is unpacked", "unpacked badly/other bytes", func(_ *testing.T, good transport.Sink) transport.Sink {
+		return unpackingParts{good, func(ctx context.Context, open transport.Opener) error {
+			rc, err := open(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, rc)
+			return errors.Join(err, rc.Close())
+		}}
+	}},
 	{"panics when closed twice", "closed twice", func(_ *testing.T, good transport.Sink) transport.Sink {
 		closed := 0
 		return sinkParts{Sink: good, close: func() error {
@@ -255,12 +282,55 @@ var brokenSinks = []struct {
 	}},
 }
 
+// preparingParts is a sink that prepares.
+type preparingParts struct {
+	transport.Sink
+	prepare func(ctx context.Context, d v1.Descriptor, open transport.Opener) error
+}
+
+func (s preparingParts) Prepares(v1.Descriptor) bool { return true }
+
+func (s preparingParts) Prepare(ctx context.Context, d v1.Descriptor, open transport.Opener) error {
+	return s.prepare(ctx, d, open)
+}
+
+func (s preparingParts) Properties() transport.Properties { return transport.Properties{Ordered: true} }
+
+// unpackingParts is a sink that wants layers unpacked.
+type unpackingParts struct {
+	transport.Sink
+	write func(ctx context.Context, open transport.Opener) error
+}
+
+func (s unpackingParts) WriteRaw(ctx context.Context, d v1.Descriptor, _ int64, images []transport.Image, open transport.Opener) error {
+	// Memory knows a blob by its digest, so it gets an empty one.
+	empty := v1.Descriptor{MediaType: d.MediaType, Digest: digest.FromString("")}
+	err := s.Sink.WriteBlob(ctx, empty, images, func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader("")), nil
+	})
+	return errors.Join(err, s.write(ctx, open))
+}
+
 // sourceParts replaces some of a source's methods.
 type sourceParts struct {
 	transport.Source
 	images   func(ctx context.Context, selector string) ([]transport.Image, error)
 	manifest func(ctx context.Context, in transport.Image, d v1.Descriptor) ([]byte, error)
 	blob     func(ctx context.Context, in transport.Image, d v1.Descriptor) (io.ReadCloser, error)
+}
+
+// rawParts is a source that has layers unpacked.
+type rawParts struct {
+	transport.Source
+	raw []byte
+}
+
+func (s rawParts) Local() bool { return true }
+
+func (s rawParts) RawSize(v1.Descriptor) (int64, bool) { return int64(len(s.raw)), true }
+
+func (s rawParts) OpenRaw(context.Context, transport.Image, v1.Descriptor) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(s.raw)), nil
 }
 
 func (s sourceParts) Images(ctx context.Context, selector string) ([]transport.Image, error) {
@@ -339,6 +409,9 @@ var brokenSources = []struct {
 			}
 			return io.NopCloser(io.LimitReader(rc, d.Size-1)), nil
 		}}
+	}},
+	{"layers unpacked that it has not", "unpacked layers", func(good transport.Source) transport.Source {
+		return rawParts{good, []byte("x")}
 	}},
 	{"one stream to all", "stream left early", func(good transport.Source) transport.Source {
 		var only io.ReadCloser

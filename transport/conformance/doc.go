@@ -7,6 +7,9 @@
 // wrong on the way is injected by a decorator ([Inject]) that fails the test
 // if a fault was never hit.
 //
+// What a place can do besides ([transport.RawLayers], [transport.Preparing],
+// [transport.Unpacking]) is tested if it says that it can.
+//
 // A place's test needs a few lines:
 //
 //	set := conformance.New(t, "registry.example/team")

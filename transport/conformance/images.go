@@ -27,13 +27,14 @@ const (
 )
 
 // bigFile is the size in bytes of a file that no compression makes smaller, so
-// that its layer takes many reads.
-const bigFile = 300 << 10
+// that its layer takes many reads. Its second half is its first once more, which
+// gzip does not see: so its layer is worth being taken apart.
+const bigFile = 400 << 10
 
 // New returns the suite's images under a repository such as
 // "registry.example/team", all with tag 1.0 and always the same bytes:
 //
-//   - plain: linux/amd64, two gzip layers, one of some 300 KiB
+//   - plain: linux/amd64, two gzip layers, one of some 400 KiB
 //   - shared: linux/amd64, plain's large layer and an uncompressed one
 //   - docker: plain's layers under Docker's media types
 //   - multi: an index of linux/amd64 and linux/arm64
@@ -59,9 +60,9 @@ var build = sync.OnceValue(func() *Set {
 	amd64 := v1.Platform{OS: "linux", Architecture: "amd64"}
 	arm64 := v1.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}
 
-	noise := make([]byte, bigFile)
+	noise := make([]byte, bigFile/2)
 	_, _ = rand.NewChaCha8([32]byte{'b', 'a', 'l', 'e'}).Read(noise) // never fails
-	base := tarOf("usr/lib/noise", string(noise))
+	base := tarOf("usr/lib/noise", string(noise)+string(noise))
 	own := tarOf("etc/motd", "plain\n")
 
 	plain := b.image(amd64, v1.MediaTypeImageManifest, v1.MediaTypeImageConfig,

@@ -32,6 +32,14 @@ func Sink(t *testing.T, fresh func(t *testing.T) Place) {
 	p := fresh(t)
 	s := p.Sink(t)
 	props := s.Properties()
+	if p, ok := s.(transport.Preparing); ok && p.Prepares(v1.Descriptor{MediaType: v1.MediaTypeImageLayerGzip, Size: bigFile}) {
+		tests = append(tests, []test{
+			{"prepared", prepared}, {"prepared in vain", preparedInVain}, {"prepared badly", preparedBadly},
+		}...)
+	}
+	if _, ok := s.(transport.Unpacking); ok {
+		tests = append(tests, []test{{"unpacked", unpacked}, {"unpacked badly", unpackedBadly}}...)
+	}
 	if err := s.Close(); err != nil {
 		t.Errorf("Close of an unused sink: %v", err)
 	}

@@ -36,10 +36,11 @@ func Source(t *testing.T, open func(t *testing.T) transport.Source, want Want) {
 	if want.Set == nil || len(want.Set.Images) == 0 {
 		t.Fatal("the suite needs images to ask for")
 	}
-	for _, c := range []struct {
+	type test struct {
 		name string
 		test func(*sourceTest)
-	}{
+	}
+	tests := []test{
 		{"list", (*sourceTest).list},
 		{"select", (*sourceTest).choose},
 		{"absent name", (*sourceTest).absentName},
@@ -49,7 +50,15 @@ func Source(t *testing.T, open func(t *testing.T) transport.Source, want Want) {
 		{"stream left early", (*sourceTest).leftEarly},
 		{"ended context", (*sourceTest).ended},
 		{"context that ends in mid-stream", (*sourceTest).endsMidway},
-	} {
+	}
+	first := open(t)
+	if _, ok := first.(transport.RawLayers); ok {
+		tests = append(tests, test{"unpacked layers", (*sourceTest).raw})
+	}
+	if err := first.Close(); err != nil {
+		t.Errorf("Close of an unused source: %v", err)
+	}
+	for _, c := range tests {
 		t.Run(c.name, func(t *testing.T) {
 			src := open(t)
 			defer func() {

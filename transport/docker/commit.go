@@ -66,7 +66,7 @@ func (s *Sink) finish(ctx context.Context, images []transport.Image) error {
 			continue
 		}
 		seen[img.Root.Digest] = true
-		items, zstd = append(items, m.item()), zstd || m.zstd()
+		items, zstd = append(items, m.item(s.load.w)), zstd || m.zstd()
 		_, had, err := s.e.inspect(ctx, m.id.String())
 		if err != nil {
 			return err

@@ -50,12 +50,12 @@ func notImage(format string, args ...any) error {
 		"put it into a registry or an OCI layout")
 }
 
-// item returns the manifest's line in a docker-archive. It has no tags; see
-// [Sink.Commit].
-func (m *manifest) item() archive.Item {
-	it := archive.Item{Config: archive.Name(m.id), Layers: []string{}}
+// item returns the manifest's line in a docker-archive that has its blobs. It
+// has no tags; see [Sink.Commit].
+func (m *manifest) item(w *archive.Writer) archive.Item {
+	it := archive.Item{Config: w.Name(m.id), Layers: []string{}}
 	for _, d := range m.layers {
-		it.Layers = append(it.Layers, archive.Name(d.Digest))
+		it.Layers = append(it.Layers, w.Name(d.Digest))
 	}
 	return it
 }

@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -22,6 +24,7 @@ type Sink struct {
 	load      *load           // nil until there is something to load
 	fresh     []digest.Digest // IDs that the engine did not have
 	committed bool
+	raw       rawLayers
 
 	mu        sync.Mutex // for Holds, which need not be called in order
 	manifests map[digest.Digest]*manifest
@@ -47,7 +50,7 @@ func NewSink(ctx context.Context, opts Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{e: e, manifests: map[digest.Digest]*manifest{}}, nil
+	return &Sink{e: e, manifests: map[digest.Digest]*manifest{}, raw: newRawLayers()}, nil
 }
 
 // Properties implements [transport.Sink].
@@ -82,6 +85,41 @@ func (s *Sink) Has(context.Context, v1.Descriptor, []transport.Image) (bool, err
 // WriteBlob implements [transport.Sink]. If the content turns out to be bad,
 // the stream into the engine is broken off and nothing more can be written.
 func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Image, open transport.Opener) error {
+	if !transport.IsConfig(d.MediaType) {
+		return s.write(ctx, open, func(w *archive.Writer, r io.Reader) error { return w.WriteBlob(d, r) })
+	}
+	if d.Size > archive.MaxConfig {
+		return fault.Unsupported("docker engine %s: config %s has %d bytes, over the limit of %d", s.e.host, d.Digest, d.Size, archive.MaxConfig)
+	}
+	return s.write(ctx, open, func(w *archive.Writer, r io.Reader) error {
+		if w.Has(d.Digest) {
+			return nil
+		}
+		var content bytes.Buffer
+		if err := w.WriteBlob(d, io.TeeReader(r, &content)); err != nil {
+			return err
+		}
+		return s.raw.config(d.Digest, content.Bytes())
+	})
+}
+
+// WriteRaw implements [transport.Unpacking]: an engine would only unpack the
+// layer again.
+func (s *Sink) WriteRaw(ctx context.Context, d v1.Descriptor, size int64, _ []transport.Image, open transport.Opener) error {
+	return s.write(ctx, open, func(w *archive.Writer, r io.Reader) error {
+		if w.Has(d.Digest) {
+			return nil
+		}
+		h := digest.SHA256.Digester()
+		if err := w.WriteRaw(d, size, io.TeeReader(r, h.Hash())); err != nil {
+			return err
+		}
+		s.raw.came[d.Digest] = h.Digest()
+		return nil
+	})
+}
+
+func (s *Sink) write(ctx context.Context, open transport.Opener, f func(*archive.Writer, io.Reader) error) error {
 	r, err := open(ctx)
 	if err != nil {
 		return err
@@ -89,7 +127,7 @@ func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Ima
 	if s.load == nil {
 		s.load = s.e.startLoad(ctx)
 	}
-	err = s.load.do(ctx, func(w *archive.Writer) error { return w.WriteBlob(d, r) })
+	err = s.load.do(ctx, func(w *archive.Writer) error { return f(w, r) })
 	if cerr := r.Close(); err == nil {
 		err = cerr
 	}
@@ -110,6 +148,10 @@ func (s *Sink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []transport
 		if s.load == nil || !s.load.w.Has(b.Digest) {
 			return fault.Missing("docker engine %s: blob %s of manifest %s was not written", s.e.host, b.Digest, d.Digest)
 		}
+	}
+	if err := s.raw.check(m); err != nil {
+		s.load.abort()
+		return fmt.Errorf("docker engine %s: %s: %w", s.e.host, d.Digest, err)
 	}
 	s.note(d.Digest, m)
 	return nil
@@ -138,4 +180,7 @@ func (s *Sink) Close() error {
 	return s.e.api.Close()
 }
 
-var _ transport.Sink = (*Sink)(nil)
+var (
+	_ transport.Sink      = (*Sink)(nil)
+	_ transport.Unpacking = (*Sink)(nil)
+)
