@@ -15,11 +15,12 @@ import (
 )
 
 // Two images that a real engine built on one base go through a real registry
-// into a bundle, and from there into another registry and into the engine,
-// which was emptied. Every digest is the same, and they run.
+// into bundles, one with gzip layers taken apart and one with layers as they
+// came, and from there into other registries and into the engine, which was
+// emptied. Every digest is the same, and they run.
 func TestEndToEnd(t *testing.T) {
 	engine := parts.SharedDocker(t)
-	here, far := parts.Registry(t), parts.Registry(t)
+	here := parts.Registry(t)
 	crane := parts.Tool(t, "crane")
 	t.Setenv("DOCKER_HOST", engine.Host)
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
@@ -35,23 +36,34 @@ func TestEndToEnd(t *testing.T) {
 
 	key, pub := testdata(t, "keys", "rsa.key"), testdata(t, "keys", "rsa.pub")
 	t.Setenv(passwordEnv, "bale-test")
-	file := filepath.Join(dir, "team.bale")
+	file, kept := filepath.Join(dir, "team.bale"), filepath.Join(dir, "kept.bale")
 	mustRun(t, append([]string{"save", "-o", file, "--key", key}, names...)...)
-	mustRun(t, "verify", "--key", pub, file)
-
-	mustRun(t, "load", "-i", file, "--key", pub, "--to", "docker://"+far.Addr)
-	layers := 0
-	for name := range words {
-		layers += sameByCrane(t, crane, name, strings.Replace(name, here.Addr, far.Addr, 1))
-	}
-	if layers != 6 {
-		t.Errorf("%d layers were compared, want 6", layers)
+	mustRun(t, append([]string{"save", "-o", kept, "--layers", "--key", key}, names...)...)
+	small, large := inspectedBundle(t, pub, file), inspectedBundle(t, pub, kept)
+	if small.Apart.Blobs == 0 || large.Apart.Blobs > 0 || small.Size >= large.Size || small.Content != large.Content {
+		t.Errorf("%d of %d blobs are taken apart in %d bytes, %d of %d in %d bytes", small.Apart.Blobs, small.Blobs, small.Size,
+			large.Apart.Blobs, large.Blobs, large.Size)
 	}
 
-	empty(t, engine, here.Addr)
+	for _, f := range []string{file, kept} {
+		mustRun(t, "verify", "--key", pub, f)
+		far := parts.Registry(t)
+		mustRun(t, "load", "-i", f, "--key", pub, "--to", "docker://"+far.Addr)
+		layers := 0
+		for name := range words {
+			layers += sameByCrane(t, crane, name, strings.Replace(name, here.Addr, far.Addr, 1))
+		}
+		if layers != 8 {
+			t.Errorf("%d layers were compared, want 8", layers)
+		}
+	}
+
 	here.Stop() // nothing comes from there any more
-	mustRun(t, "load", "-i", file, "--key", pub, "--to", "docker-daemon:")
-	runs(t, engine, words, ids)
+	for _, f := range []string{file, kept} {
+		empty(t, engine, here.Addr)
+		mustRun(t, "load", "-i", f, "--key", pub, "--to", "docker-daemon:")
+		runs(t, engine, words, ids)
+	}
 
 	// Now from the engine to the engine.
 	mustRun(t, append([]string{"save", "-o", file, "--force", "--key", key}, prefixed(enginePlace, names)...)...)
@@ -87,7 +99,8 @@ func build(t *testing.T, engine *parts.DockerPart, dir string, words map[string]
 		}
 	}
 	write("busybox", string(box))
-	write("base", "FROM scratch\nCOPY busybox /bin/busybox\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n")
+	write("text", ownSource(t))
+	write("base", "FROM scratch\nCOPY busybox /bin/busybox\nCOPY text /text\nRUN [\"/bin/busybox\", \"--install\", \"-s\", \"/bin\"]\n")
 	engine.Run(t, "build", "--quiet", "--network", "none", "-t", "bale-test-base", "-f", filepath.Join(in, "base"), in)
 	ids := make(map[string]string)
 	for name, text := range words {
@@ -95,6 +108,35 @@ func build(t *testing.T, engine *parts.DockerPart, dir string, words map[string]
 		ids[name] = engine.Run(t, "build", "--quiet", "--network", "none", "-t", name, "-f", filepath.Join(in, "app"), in)
 	}
 	return ids
+}
+
+// ownSource is the text of this very package, twice: gzip does not see that it
+// has come before, so it is worth being taken apart.
+func ownSource(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(b)
+	}
+	return all.String() + all.String()
+}
+
+// inspectedBundle is what inspect tells of a bundle.
+func inspectedBundle(t *testing.T, key, file string) inspected {
+	t.Helper()
+	var v inspected
+	if err := json.Unmarshal([]byte(mustRun(t, "inspect", "--json", "--key", key, file).out), &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // images lists what the engine has of a registry's, and the base.

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"slices"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/container"
+	"bale/bundle/deflate"
 	"bale/bundle/index"
 	"bale/bundle/pack"
 	"bale/sign"
@@ -42,6 +45,7 @@ type entryFile struct {
 // packs. Each step may be replaced by a lie; all that comes after it fits the
 // lie, down to the signature. A nil step is the honest one.
 type forgery struct {
+	apart  bool                                     // the layer is gzip, and was taken apart
 	frame  func(n int, honest []byte) []byte        // 0, 1: the layer's chunks; 2: config and manifest
 	pack   func(n int, honest []byte) []byte        // 0: frames 0 and 1; 1: frame 2
 	index  func(x *index.Index)                     // before it is encoded
@@ -69,9 +73,12 @@ const forgedHeader = `{
 type tiny struct {
 	layer, config, manifest []byte
 	cut                     int // where the layer's second chunk begins
+
+	blob   []byte // the layer as it came
+	params []byte // of its recipe, if it was taken apart
 }
 
-func newTiny(t testing.TB) *tiny {
+func newTiny(t testing.TB, apart bool) *tiny {
 	t.Helper()
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
@@ -87,7 +94,12 @@ func newTiny(t testing.TB) *tiny {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c := &tiny{layer: layer.Bytes(), cut: 1024}
+	c := &tiny{layer: layer.Bytes(), cut: 1024, blob: layer.Bytes()}
+	mediaType := ocispec.MediaTypeImageLayer
+	if apart {
+		mediaType = ocispec.MediaTypeImageLayerGzip
+		c.takeApart(t)
+	}
 	c.config = mustJSON(t, ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
 		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(c.layer)}},
@@ -95,9 +107,27 @@ func newTiny(t testing.TB) *tiny {
 	c.manifest = mustJSON(t, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Config: ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(c.config), Size: int64(len(c.config))},
-		Layers: []ocispec.Descriptor{{MediaType: ocispec.MediaTypeImageLayer, Digest: digest.FromBytes(c.layer), Size: int64(len(c.layer))}},
+		Layers: []ocispec.Descriptor{{MediaType: mediaType, Digest: digest.FromBytes(c.blob), Size: int64(len(c.blob))}},
 	})
 	return c
+}
+
+// takeApart makes the layer a gzip stream with a recipe (FORMAT.md, 5.1). It was
+// not made by any compressor, so that it will always be the same.
+func (c *tiny) takeApart(t testing.TB) {
+	t.Helper()
+	n := len(c.layer)
+	c.blob = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1, byte(n), byte(n >> 8), ^byte(n), ^byte(n >> 8)}
+	c.blob = append(c.blob, c.layer...)
+	c.blob = binary.LittleEndian.AppendUint32(c.blob, crc32.ChecksumIEEE(c.layer))
+	c.blob = binary.LittleEndian.AppendUint32(c.blob, uint32(n))
+	var corrections bytes.Buffer
+	r, err := deflate.Analyze(t.Context(), bytes.NewReader(c.blob), int64(len(c.blob)), &corrections)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.params = append([]byte{byte(len(r.Params))}, r.Params...)
+	c.params = append(c.params, corrections.Bytes()...)
 }
 
 func mustJSON(t testing.TB, v any) []byte {
@@ -137,7 +167,7 @@ func (f forgery) make(t testing.TB) []byte {
 // entries returns what SHA256SUMS lists.
 func (f forgery) entries(t testing.TB) []entryFile {
 	t.Helper()
-	c := newTiny(t)
+	c := newTiny(t, f.apart)
 	raws := [][]byte{c.layer[:c.cut], c.layer[c.cut:], slices.Concat(c.config, c.manifest)}
 	x := &index.Index{}
 	z, err := pack.NewEncoder(pack.Default)
@@ -163,10 +193,17 @@ func (f forgery) entries(t testing.TB) []entryFile {
 		x.Packs = append(x.Packs, index.Pack{Digest: digest.FromBytes(p), Size: int64(len(p)), Frames: len(in)})
 		packs = append(packs, entryFile{container.PackName(digest.FromBytes(p)), p})
 	}
+	x.Blobs = []index.Blob{{
+		Digest: digest.FromBytes(c.blob), Size: int64(len(c.blob)), Params: c.params, RawSize: int64(len(c.layer)),
+		Lanes: [][]index.Run{{{First: 0, Count: 2}}},
+	}}
+	if f.apart {
+		x.Blobs[0].Recipe = index.Deflate
+	}
 	for _, b := range []struct {
 		data         []byte
 		first, count uint32
-	}{{c.layer, 0, 2}, {c.config, 2, 1}, {c.manifest, 3, 1}} {
+	}{{c.config, 2, 1}, {c.manifest, 3, 1}} {
 		x.Blobs = append(x.Blobs, index.Blob{
 			Digest: digest.FromBytes(b.data), Size: int64(len(b.data)), RawSize: int64(len(b.data)),
 			Lanes: [][]index.Run{{{First: b.first, Count: b.count}}},

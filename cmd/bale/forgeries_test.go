@@ -30,7 +30,8 @@ type vector struct {
 var unwritten = []string{
 	"good-first-signer-unknown", "signature-large", "version-2-members", "header-space", "header-no-json", "header-id",
 	"header-other", "index-long", "index-magic", "entry-unknown", "frame-short", "pack-magic", "pack-other", "frame-bomb-unsaid",
-	"zeroes", "end-mark", "packs-exchanged", "cut-before-signature", "recipe-deflate", "blob-order", "header-time", "image-twice",
+	"zeroes", "end-mark", "packs-exchanged", "cut-before-signature", "good-apart", "recipe-cut", "recipe-newer", "recipe-model", "recipe-corrections", "recipe-short", "recipe-long", "recipe-raw",
+	"recipe-chunks", "recipe-extra", "recipe-of-raw", "blob-order", "header-time", "image-twice",
 	"entry-out-of-order", "sums-altered", "index-cut",
 }
 
@@ -40,7 +41,7 @@ const zeroes64 = "00000000000000000000000000000000000000000000000000000000000000
 // about content that inspect has no reason to decompress; verify and load find
 // that out.
 func vectors() []vector {
-	return slices.Concat(goodVectors(), containerVectors(), trustVectors(), headerVectors(), indexVectors(), packVectors())
+	return slices.Concat(goodVectors(), containerVectors(), trustVectors(), headerVectors(), indexVectors(), recipeVectors(), packVectors())
 }
 
 func goodVectors() []vector {
@@ -193,7 +194,6 @@ func indexVectors() []vector {
 			x.Frames[1].Kind, x.Frames[1].Dictionary = pack.Dictionary, []uint32{0}
 		}),
 		lie("recipe-kind", "a recipe of an unknown kind", "recipe 7", exitFailed, func(x *index.Index) { x.Blobs[0].Recipe = 7 }),
-		lie("recipe-deflate", "a recipe that this version cannot follow", "recipe", exitFailed, func(x *index.Index) { x.Blobs[0].Recipe = index.Deflate }),
 		lie("external-chunks", "chunks of another bundle", "update", exitFailed, func(x *index.Index) {
 			x.Bases = []index.Base{{Chunks: 1}}
 			x.Chunks.AddExternal(index.Hash{1}, 5)
@@ -223,6 +223,38 @@ func indexVectors() []vector {
 		}),
 		table("index-cut", "an index that ends early", "inside a segment", exitDamaged, func(b []byte) []byte { return b[:len(b)-10] }),
 		table("index-long", "an index with a byte too much", "after its last segment", exitDamaged, func(b []byte) []byte { return append(b, 0) }),
+	}
+}
+
+// recipeVectors have a layer that was taken apart. What its recipe comes to is
+// only known when it is followed, which inspect has no reason to do.
+func recipeVectors() []vector {
+	lie := func(name, reason, says string, inspect int, change func(b *index.Blob)) vector {
+		code := exitDamaged
+		if inspect == exitFailed {
+			code = exitFailed
+		}
+		return vector{name, reason, code, code, inspect, says, forgery{apart: true, index: func(x *index.Index) {
+			change(&x.Blobs[slices.IndexFunc(x.Blobs, func(b index.Blob) bool { return b.Recipe == index.Deflate })])
+		}}}
+	}
+	params := func(change func(p []byte) []byte) func(b *index.Blob) {
+		return func(b *index.Blob) { b.Params = change(bytes.Clone(b.Params)) }
+	}
+	return []vector{
+		{"good-apart", "a layer that was taken apart", 0, 0, 0, "", forgery{apart: true}},
+		lie("recipe-cut", "a recipe without parameters", "cut off", exitDamaged, params(func([]byte) []byte { return nil })),
+		lie("recipe-newer", "a recipe of a newer version", "version", exitFailed, params(func(p []byte) []byte { p[1]++; return p })),
+		lie("recipe-model", "a recipe with a model that does not exist", "recipe", exitDamaged, params(func(p []byte) []byte { p[2] = 200; return p })),
+		lie("recipe-corrections", "a recipe with other corrections", "rebuild", exitDone, params(func(p []byte) []byte { p[len(p)/2+4] ^= 0x55; return p })),
+		lie("recipe-short", "a recipe whose corrections run out", "rebuild", exitDone, params(func(p []byte) []byte { return p[:len(p)-4] })),
+		lie("recipe-long", "a recipe with more corrections than it needs", "rebuild", exitDone, params(func(p []byte) []byte { return append(p, 1, 2, 3, 4) })),
+		lie("recipe-raw", "a recipe for more raw bytes than its chunks have", "raw bytes", exitDamaged, func(b *index.Blob) { b.RawSize++ }),
+		lie("recipe-chunks", "a recipe with other chunks", "content has digest", exitDone, func(b *index.Blob) {
+			b.Lanes = [][]index.Run{{{First: 1, Count: 1}, {First: 0, Count: 1}}}
+		}),
+		lie("recipe-extra", "corrections in two places", "corrections", exitDamaged, func(b *index.Blob) { b.Extra = []index.Run{{First: 0, Count: 1}} }),
+		lie("recipe-of-raw", "a recipe for what is stored", "stored", exitDamaged, func(b *index.Blob) { b.Recipe = index.Stored }),
 	}
 }
 

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"bale/bundle"
+	"bale/bundle/fault"
 	"bale/bundle/index"
 	"bale/sign"
 	"bale/transport"
@@ -21,25 +24,32 @@ import (
 
 func newInspect(a *app) *cobra.Command {
 	var trust trustFlags
+	var blobs bool
 	c := &cobra.Command{
 		Use:   "inspect [--key KEY] FILE",
 		Short: "Show what is in a bundle",
-		Long: `Show the images of a bundle, their platforms, and how they are stored.
+		Long: `Show the images of a bundle, their platforms, and how they are stored; with
+--blobs also each blob: its recipe, which is how it is rebuilt, by which model of a
+compressor, and how many bytes of corrections that takes.
 
 Nothing of a bundle is parsed before its signature is verified. Without a key only
 what lies outside of that is shown: that the file is a bundle, how many entries
 SHA256SUMS lists (with --json, which ones), and which keys claim to have signed it.`,
-		Example: "  bale inspect --key bale.pub app.bale\n  bale inspect app.bale",
+		Example: "  bale inspect --key bale.pub app.bale\n  bale inspect --key bale.pub --blobs app.bale\n  bale inspect app.bale",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(trust.keys) == 0 && !trust.insecure {
+				if blobs {
+					return fault.WithHint(fault.Usage("--blobs shows what is only known of a verified bundle"), "give the sender's public key: --key bale.pub")
+				}
 				return a.inspectEnvelope(cmd.Context(), args[0])
 			}
-			return a.inspect(cmd, trust, args[0])
+			return a.inspect(cmd, trust, args[0], blobs)
 		},
 	}
 	trust.add(c)
 	trust.addInsecure(c)
+	c.Flags().BoolVar(&blobs, "blobs", false, "list all blobs and how they are stored (--json always does)")
 	a.jsonFlag(c)
 	return c
 }
@@ -107,26 +117,23 @@ type inspectedImage struct {
 
 type inspected struct {
 	Bundle  string           `json:"bundle"`
+	Size    int64            `json:"size"` // bytes of the bundle
 	Header  bundle.Header    `json:"header"`
 	Signers []signer         `json:"signers"`
 	Images  []inspectedImage `json:"images"`
 	Blobs   int              `json:"blobs"`
 	Content int64            `json:"content"` // bytes of all blobs
+	Saved   int64            `json:"saved"`   // bytes that the bundle has less than that; negative if it has more
 	Unique  int64            `json:"unique"`  // raw bytes of all chunks
 	Packed  int64            `json:"packed"`  // bytes of all packs
 	Packs   int              `json:"packs"`
 	Frames  int              `json:"frames"`
 	Chunks  int              `json:"chunks"`
+	Apart   takenApart       `json:"takenApart"`
 	Stored  []inspectedBlob  `json:"recipes"`
 }
 
-type inspectedBlob struct {
-	Digest string `json:"digest"`
-	Size   int64  `json:"size"`
-	Recipe string `json:"recipe"`
-}
-
-func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string) (err error) {
+func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string, blobs bool) (err error) {
 	file, r, res, err := a.open(cmd, path, trust)
 	if err != nil {
 		return err
@@ -134,14 +141,22 @@ func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string) (err er
 	defer func() { err = errors.Join(err, file.Close()) }()
 	x := r.Index()
 	v := inspected{
-		Bundle: path, Header: r.Header(), Signers: signersOf(res), Images: []inspectedImage{}, Packed: r.PackBytes(),
+		Bundle: path, Size: file.Size(), Header: r.Header(), Signers: signersOf(res), Images: []inspectedImage{}, Packed: r.PackBytes(),
 		Blobs: len(x.Blobs), Packs: len(x.Packs), Frames: len(x.Frames), Chunks: x.Chunks.Len(), Stored: []inspectedBlob{},
 	}
 	for i := range x.Blobs {
 		b := &x.Blobs[i]
 		v.Content += b.Size
-		v.Stored = append(v.Stored, inspectedBlob{b.Digest.String(), b.Size, b.Recipe.String()})
+		one := inspectBlob(r, b)
+		v.Stored = append(v.Stored, one)
+		if one.Corrections != nil {
+			v.Apart.Blobs++
+			v.Apart.Size += b.Size
+			v.Apart.RawSize += b.RawSize
+			v.Apart.Corrections += *one.Corrections
+		}
 	}
+	v.Saved = v.Content - v.Size
 	for i := range x.Frames {
 		v.Unique += x.Frames[i].Raw
 	}
@@ -157,7 +172,7 @@ func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string) (err er
 		}
 		v.Images = append(v.Images, one)
 	}
-	return a.result(v, v.print)
+	return a.result(v, func(w io.Writer) { v.print(w, blobs) })
 }
 
 // describe walks through an image's graph, whose completeness was checked.
@@ -240,7 +255,7 @@ func configPlatform(ctx context.Context, src *bale.Source, i transport.Image, d 
 	return []string{transport.FormatPlatform(p)}, nil
 }
 
-func (v *inspected) print(w io.Writer) {
+func (v *inspected) print(w io.Writer, blobs bool) {
 	printSigners(w, v.Signers)
 	fmt.Fprintf(w, "made %s by %s, id %s\n", v.Header.Created.Format(time.RFC3339), v.Header.Creator, v.Header.ID)
 	for _, i := range v.Images {
@@ -257,6 +272,22 @@ func (v *inspected) print(w io.Writer) {
 			fmt.Fprintf(w, "  left out   %s\n", o)
 		}
 	}
+	if blobs {
+		fmt.Fprintln(w)
+		for _, b := range slices.SortedStableFunc(slices.Values(v.Stored), func(a, b inspectedBlob) int { return cmp.Compare(b.Size, a.Size) }) {
+			b.print(w)
+		}
+	}
 	fmt.Fprintf(w, "\n%s of content in %s; %s unique in %s; %s packed in %s\n",
 		size(v.Content), count(v.Blobs, "blob"), size(v.Unique), count(v.Chunks, "chunk"), size(v.Packed), count(v.Packs, "pack"))
+	if a := v.Apart; a.Blobs > 0 {
+		fmt.Fprintf(w, "%s of %s taken apart to %s, with %s of corrections (%s)\n",
+			count(a.Blobs, "blob"), size(a.Size), size(a.RawSize), size(a.Corrections), share(a.Corrections, a.Size))
+	}
+	switch {
+	case v.Saved >= 0:
+		fmt.Fprintf(w, "%s as bundle: %s (%s) less than its blobs\n", size(v.Size), size(v.Saved), share(v.Saved, v.Content))
+	default:
+		fmt.Fprintf(w, "%s as bundle: %s more than its blobs\n", size(v.Size), size(-v.Saved))
+	}
 }

@@ -14,10 +14,12 @@ import (
 )
 
 // Between two lines of plain progress there are at least this much time and
-// this share of the whole: a log should not drown.
+// this share of the whole: a log should not drown. But after a while there is
+// one however little was done: nobody should think that nothing is.
 const (
 	plainEvery = 5 * time.Second
 	plainShare = 10 // per cent
+	plainLate  = time.Minute
 )
 
 // progress returns how a command tells of its progress: nothing when quiet, a
@@ -99,7 +101,8 @@ func (m *meter) Add(n int64) {
 		_ = m.bar.Add64(n) // a bar that cannot be drawn is no reason to stop
 	case m.total > 0:
 		share := m.done * 100 / m.total
-		if now := m.now(); share >= m.share+plainShare && now.Sub(m.last) >= plainEvery {
+		now := m.now()
+		if since := now.Sub(m.last); since >= plainLate || since >= plainEvery && share >= m.share+plainShare {
 			m.share, m.last = share, now
 			fmt.Fprintf(m.w, "%s: %s of %s (%d %%)%s\n", m.name, size(m.done), size(m.total), share, m.left(now))
 		}

@@ -42,6 +42,18 @@ func TestPlainProgress(t *testing.T) {
 		t.Errorf("%q, want %q", got[6], want)
 	}
 
+	// However slow it is, there is a line a minute.
+	b.Reset()
+	m.Phase("analyse", 1_000_000_000)
+	for range 180 {
+		now = now.Add(time.Second)
+		m.Add(1000)
+	}
+	m.finish()
+	if got := strings.Count(b.String(), "\n"); got != 1+3 || !strings.Contains(b.String(), "analyse: 120 kB of 1.0 GB (0 %), 1.0 kB/s, ") {
+		t.Errorf("%q", b.String())
+	}
+
 	// Nothing of that with --quiet, nor beside JSON.
 	for _, a := range []*app{{quiet: true}, {json: true}} {
 		b.Reset()

@@ -71,7 +71,7 @@ Places of images:
 	}
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors and results")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage("%w", err) })
-	root.AddCommand(newSave(a), newLoad(a), newVerify(a), newInspect(a), newKeygen(a), newVersion(a))
+	root.AddCommand(newSave(a), newLoad(a), newVerify(a), newInspect(a), newProbe(a), newKeygen(a), newVersion(a))
 	// The library adds these two when it runs, too late for what follows.
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -60,6 +60,7 @@ func setupScript(e *testscript.Env) error {
 	e.Setenv("COSIGN_PASSWORD", "bale-test")       // of the keys in testdata
 	e.Setenv("DOCKER_CONFIG", e.WorkDir+"/docker") // not this machine's
 	e.Setenv("HOME", e.WorkDir+"/home")
+	e.Setenv(cacheEnv, noCache) // what a script finds out it finds out itself
 	e.Defer(func() {
 		if wrong := leftovers(e.WorkDir + "/.tmp"); wrong != "" { // TMPDIR
 			t.Error(wrong)

@@ -172,7 +172,7 @@ func TestPasswordIsTyped(t *testing.T) {
 		t.Fatalf("exit %d: %s", o.code, x.screen())
 	}
 	// Progress is drawn, over itself, and only on the terminal.
-	x.expect("\rcopy ", 1)
+	x.expect("\ranalyse ", 1)
 	if strings.Contains(x.out.String(), "\r") {
 		t.Errorf("progress is in the result: %q", x.out.String())
 	}

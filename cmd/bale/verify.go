@@ -15,7 +15,8 @@ func newVerify(a *app) *cobra.Command {
 		Short: "Verify who signed a bundle and that all of it is there, unaltered",
 		Long: `Verify the signature of a bundle with the keys that are given, then the sum of every
 entry, then that everything its images are made of is there and can be rebuilt to
-its digest. Nothing is written and nothing is asked of the network.`,
+its digest, which takes as long as loading it into a registry. Nothing is written
+and nothing is asked of the network.`,
 		Example: "  bale verify --key bale.pub app.bale",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.verify(cmd, trust, args[0]) },

@@ -85,7 +85,16 @@ func demo(ctx context.Context, bin, images string, out io.Writer) (err error) {
 		return err
 	}
 
-	s.say("\n2. A bundle is a plain tar. What is signed is SHA256SUMS, so it can be checked without bale.")
+	s.say("\n2. What is in it, and what that saved. Gzip layers are taken apart, each as far as that is worth it:")
+	if err := s.bale(0, "inspect", "--key", "bale.pub", "--blobs", "images.bale"); err != nil {
+		return err
+	}
+	s.say("\n   With --layers they stay as they came, which is faster, and larger:")
+	if err := s.bale(0, append([]string{"save", "--quiet", "-o", "layers.bale", "--layers", "--key", "bale.key"}, refs...)...); err != nil {
+		return err
+	}
+
+	s.say("\n3. A bundle is a plain tar. What is signed is SHA256SUMS, so it can be checked without bale.")
 	if err := s.run(0, "tar", "tvf", "images.bale"); err != nil {
 		return err
 	}
@@ -93,12 +102,12 @@ func demo(ctx context.Context, bin, images string, out io.Writer) (err error) {
 		return err
 	}
 
-	s.say("\n3. Carry images.bale and bale.pub to the far side, and verify.")
+	s.say("\n4. Carry images.bale and bale.pub to the far side, and verify.")
 	if err := s.bale(0, "verify", "--key", "bale.pub", "images.bale"); err != nil {
 		return err
 	}
 
-	s.say("\n4. One bit changed on the way, or signed by somebody else: refused, and nothing is written.")
+	s.say("\n5. One bit changed on the way, or signed by somebody else: refused, and nothing is written.")
 	if err := s.tamper("images.bale", "tampered.bale"); err != nil {
 		return err
 	}
@@ -115,11 +124,11 @@ func demo(ctx context.Context, bin, images string, out io.Writer) (err error) {
 		return err
 	}
 
-	s.say("\n5. Load the good bundle.")
+	s.say("\n6. Load the good bundle.")
 	if err := s.bale(0, "load", "-i", "images.bale", "--key", "bale.pub", "--to", "docker://"+far); err != nil {
 		return err
 	}
-	s.say("\n6. Ask both registries, not bale:")
+	s.say("\n7. Ask both registries, not bale:")
 	return s.compare(here, far, refs)
 }
 
@@ -138,7 +147,7 @@ func (s *show) run(code int, name string, args ...string) error {
 	defer cancel()
 	c := exec.CommandContext(ctx, path, args...)
 	c.Dir = s.dir
-	c.Env = append(os.Environ(), "COSIGN_PASSWORD=demo")
+	c.Env = append(os.Environ(), "COSIGN_PASSWORD=demo", "BALE_CACHE=off") // leaves no trace
 	c.Stdout, c.Stderr = s.out, s.out
 	err := c.Run()
 	var exit *exec.ExitError
