@@ -61,8 +61,6 @@ func AnalyzeAs(ctx context.Context, gz io.Reader, size int64, corrections io.Wri
 			return nil, notGzip("longer than its size of %d bytes", size)
 		case in.read > giveUpFrom && m.c.n > in.read*giveUp/100, !more && m.c.n > size*giveUp/100+64:
 			return nil, ErrNotWorth
-		case m.stats.Tokens > 1<<20 && m.astray():
-			return nil, ErrNotWorth
 		}
 		if !more {
 			return &Recipe{Params: ch.params(), RawSize: raw, Corrections: m.c.n, Stats: m.stats}, nil
@@ -80,10 +78,4 @@ func newAnalysis(gz io.Reader, corrections io.Writer, ch Choice) (*model, *bitRe
 	m.quiet = true
 	m.truth = &truth{z: newTokenizer(in), m: m}
 	return m, in, nil
-}
-
-// astray reports whether so many predictions are wrong that the model is not
-// the right one. Predictors may be slow then.
-func (m *model) astray() bool {
-	return m.p != nil && m.stats.WrongTokens > 256+m.stats.Tokens/5
 }

@@ -93,7 +93,7 @@ func TestEveryFlip(t *testing.T) {
 		var corrections bytes.Buffer
 		r, err := AnalyzeAs(context.Background(), bytes.NewReader(bad), int64(len(bad)), &corrections, Choice{})
 		if err != nil {
-			if !expectedError(err) {
+			if !expected(err) {
 				t.Fatalf("bit %d: %v", i, err)
 			}
 			continue

@@ -8,6 +8,12 @@ import (
 // pgzipVariants are the versions of klauspost/compress, the most widespread first.
 var pgzipVariants = []uint8{klauspostK7, klauspostK8, klauspost11511, klauspost1180, klauspost1182}
 
+// oldVariants are those whose tables differ from today's.
+var oldVariants = []uint8{
+	klauspost1150, klauspost1141, klauspost1123, klauspost1122,
+	klauspost1113, klauspost1102, klauspost192, klauspost140,
+}
+
 // candidates returns the models to try on a stream, in the order of how likely
 // they are by the tell-tales of its beginning: what the gzip header says (RFC
 // 1952, section 2.3.1), and where blocks without content stand, as compressors
@@ -39,13 +45,19 @@ func candidates(begin []byte) []Choice {
 	}
 	// The Go program that did not say when gives the year 1.
 	if binary.LittleEndian.Uint32(begin[4:]) == 0x886e0900 || framing.size() != 0 {
-		for _, l := range []int8{5, 9, 6, 1} {
+		for n, l := range []int8{5, 9, 6, 1} {
 			for _, v := range pgzipVariants {
 				level(Klauspost, v, pgzip, l)
 			}
+			if n == 0 {
+				for _, v := range oldVariants {
+					level(Klauspost, v, pgzip, l)
+				}
+			}
 		}
-		level(Klauspost, klauspostK8, pgzip, 2, 3, 4, 7, 8)
-		level(Klauspost, klauspostK7, pgzip, 2, 3, 4, 7, 8)
+		for _, v := range []uint8{klauspostK7, klauspostK8} {
+			level(Klauspost, v, pgzip, 2, 3, 4, 7, 8)
+		}
 	}
 	switch framing {
 	case Pigz:
@@ -81,6 +93,9 @@ func candidates(begin []byte) []Choice {
 	level(Klauspost, klauspostK8, Single, 5, 6, 1, 2, 3, 4, 7, 8, 9)
 	for _, v := range pgzipVariants[1:] {
 		level(Klauspost, v, Single, 5, 6, 1, 9)
+	}
+	for _, v := range oldVariants {
+		level(Klauspost, v, Single, 5)
 	}
 	level(Zlib, zlibGNU, Single, zlibLevels...)
 	for _, l := range zlibLevels[:4] {

@@ -58,7 +58,11 @@ func (ch Choice) models() (p predictor, s shape, cut *cutter, err error) {
 		}
 	case Klauspost:
 		if known = (known || ch.Level == goHuffman) && ch.Memory == 0; known {
-			p, s = newPgzip(int(ch.Variant), int(ch.Level), ch.Framing.size())
+			make := newPgzip
+			if ch.Variant < klauspost11511 {
+				make = newOldPgzip
+			}
+			p, s = make(int(ch.Variant), int(ch.Level), ch.Framing.size())
 			known = p != nil
 		}
 	case Zlib:

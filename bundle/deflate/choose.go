@@ -72,6 +72,11 @@ func best(ctx context.Context, begin []byte) (Choice, error) {
 	return tries[0].Choice, ctx.Err()
 }
 
+// expected reports whether err only says that a stream is not to be taken apart.
+func expected(err error) bool {
+	return errors.Is(err, ErrNotGzip) || errors.Is(err, ErrIrregular) || errors.Is(err, ErrNotWorth)
+}
+
 // try measures how the model fits the beginning of a stream, up to limit raw
 // bytes.
 func (ch Choice) try(begin []byte, limit int64) (try, error) {
@@ -80,15 +85,13 @@ func (ch Choice) try(begin []byte, limit int64) (try, error) {
 		return try{}, err
 	}
 	for more := true; more && m.size+int64(m.start+m.pos) < limit; {
-		if more, err = m.step(); errors.Is(err, ErrNotGzip) || errors.Is(err, ErrIrregular) {
-			break // begin is cut off, or no model can do it
+		if more, err = m.step(); expected(err) {
+			break // begin is cut off, or the model is astray
 		} else if err != nil {
 			return try{}, err
 		}
-		if m.astray() {
-			break
-		}
 	}
+	m.stats.Tokens += int64(len(m.sec)) // of the section that was not finished
 	return try{
 		Choice: ch, wrong: m.stats.WrongTokens + m.stats.WrongBlocks,
 		bits: float64(8*m.c.n) / float64(m.stats.Tokens+1),

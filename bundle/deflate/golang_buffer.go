@@ -70,7 +70,7 @@ func (p *goBuffer) view(in *input) goView {
 
 // reach returns how far back a match at i may begin.
 func (v *goView) reach(i int) int {
-	if i-v.buffer >= goFull && v.buffer < v.still {
+	for i-v.buffer >= goFull && v.buffer < v.still {
 		v.buffer += goHalf
 	}
 	return min(i-v.buffer, goReach, i)

@@ -10,11 +10,14 @@ const (
 
 	// goBias keeps positions in head apart from empty entries.
 	goBias = 128 << 10
+
+	goPicks = 32 // bounds the effort of pick
 )
 
 // goChains leads from a position to those before it that have the same hash of
 // four bytes. Positions are taken modulo 2^16 in prev and rank, so that these
-// may run ahead of a search by up to 32 KiB.
+// may run ahead of a search by up to 32 KiB. An entry of head that is 4 GiB old
+// can be taken for a near one: at worst that is a wrong prediction.
 type goChains struct {
 	head [1 << goHashBits]uint32 // where a hash was seen last, + goBias
 	prev [1 << 16]uint16         // how far back the one before is, or goNone
@@ -74,7 +77,8 @@ func (c *goChains) follow(w []byte, at uint16, d, left int, v uint32) (int, int)
 }
 
 // pick returns which of the chains of the n positions from at on leads back
-// the farthest, and how far. They are not looked at all when there are many.
+// the farthest, and how far. When they are many it looks at the last ones only.
+// Inlined, it would take registers from search.
 //
 //go:noinline
 func (c *goChains) pick(at uint16, n int) (far, which int) {
@@ -85,6 +89,3 @@ func (c *goChains) pick(at uint16, n int) (far, which int) {
 	}
 	return far, which
 }
-
-// goPicks bounds the effort of pick.
-const goPicks = 32

@@ -23,7 +23,8 @@ type goFast struct {
 	runs []goRun
 	next int // the run at pos
 	part int // after a wrong prediction: how much to search at once
-	// table is where a hash was seen last: its position + goBias
+	// table is where a hash was seen last: its position + goBias. Go keeps the
+	// four bytes there too; here they are looked up.
 	table [1 << goFastBits]uint32
 }
 
@@ -46,16 +47,19 @@ func (p *goFast) predict(in *input, dst []token, n int) []token {
 		}
 		r := &p.runs[p.next]
 		if r.literals > 0 {
-			k := min(n, int(r.literals))
+			k := min(n, int(r.literals), len(w)-i)
 			dst = appendLiterals(dst, w[i:i+k])
 			r.literals -= uint32(k)
 			i += k
 			n -= k
-			if n == 0 && r.literals|uint32(r.match) != 0 {
+			if r.literals > 0 || n == 0 && r.match != 0 {
 				break
 			}
 		}
 		if r.match != 0 {
+			if r.match.length() > len(w)-i {
+				break
+			}
 			dst = append(dst, r.match)
 			i += r.match.length()
 			n--
@@ -80,14 +84,15 @@ func (p *goFast) search(in *input, i int) bool {
 	w := in.data[:end]
 	size := end - i
 	if done > 0 {
-		// In the midst of a block. Small parts, in case that it goes on like this.
+		// In the midst of a block: small parts, in case that it goes on like this.
 		stop := min(i+p.part, end)
-		p.part *= 2
-		return p.runsOf(w, i, stop, uint32(in.base+goBias))
+		p.part = min(2*p.part, goBlockBytes)
+		p.match(w, i, stop, uint32(in.base+goBias))
+		return true
 	}
 	p.part = goFastPart
 	if size >= goFastLeast {
-		p.runsOf(w, i, end, uint32(in.base+goBias))
+		p.match(w, i, end, uint32(in.base+goBias))
 		tokens := 0
 		for _, r := range p.runs {
 			tokens += int(r.literals)
@@ -105,9 +110,9 @@ func (p *goFast) search(in *input, i int) bool {
 
 func goFastHash(v uint32) uint32 { return v * goHashMul >> (32 - goFastBits) }
 
-// runsOf appends the runs from i to stop, or a little further, in a block that
+// match appends the runs from i to stop, or a little further, in a block that
 // ends with w. off turns places in w into what the table holds.
-func (p *goFast) runsOf(w []byte, i, stop int, off uint32) bool {
+func (p *goFast) match(w []byte, i, stop int, off uint32) {
 	limit := min(len(w)-goFastMargin, stop)
 	from := i // of the literals
 	for i < limit {
@@ -130,12 +135,11 @@ func (p *goFast) runsOf(w []byte, i, stop int, off uint32) bool {
 			v = binary.LittleEndian.Uint32(w[i:])
 		}
 		for literals := uint32(i - from); ; literals = 0 {
-			length := goMinMatch
-			if rest := w[i+goMinMatch:]; len(rest) > maxMatch-goMinMatch {
-				length += common(w[i+goMinMatch-int(d):], rest[:maxMatch-goMinMatch])
-			} else {
-				length += common(w[i+goMinMatch-int(d):], rest)
+			here := w[i+goMinMatch:]
+			if len(here) > maxMatch-goMinMatch {
+				here = here[:maxMatch-goMinMatch]
 			}
+			length := goMinMatch + common(w[i+goMinMatch-int(d):], here)
 			p.runs = append(p.runs, goRun{literals, match(uint32(length), d)})
 			i += length
 			from = i
@@ -156,9 +160,7 @@ func (p *goFast) runsOf(w []byte, i, stop int, off uint32) bool {
 		}
 	}
 rest:
-	to := max(from, stop)
-	if to > from {
-		p.runs = append(p.runs, goRun{literals: uint32(to - from)})
+	if stop > from {
+		p.runs = append(p.runs, goRun{literals: uint32(stop - from)})
 	}
-	return true
 }

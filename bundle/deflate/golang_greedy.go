@@ -16,9 +16,8 @@ func (p *goGreedy) predict(in *input, dst []token, n int) []token {
 		p.until(w, &v, i+1)
 		length, dist := 0, 0
 		if i < v.hashes {
-			reach := v.reach(i)
-			if at := uint16(uint32(i) + v.off); int(p.prev[at]) <= reach {
-				length, dist = p.search(w, i, at, reach)
+			if at := uint16(uint32(i) + v.off); p.prev[at] != goNone {
+				length, dist = p.search(w, i, at, v.reach(i))
 			}
 		}
 		if length == 0 {

@@ -16,6 +16,9 @@ const (
 	// chains, and goAheadMax how far they are brought at a time.
 	goAheadMin = 2 * maxMatch
 	goAheadMax = 4 << 10
+
+	// goShortcut is the effort that other chains than Go's own are worth.
+	goShortcut = 48
 )
 
 func (p *goLazy) reset(in *input) {
@@ -30,6 +33,9 @@ func (p *goLazy) predict(in *input, dst []token, n int) []token {
 	w := in.data
 	i := p.pos - in.base
 	length, dist := p.held, p.dist
+	if length > len(w)-i {
+		length = 0
+	}
 	for n += len(dst); i < v.stop && len(dst) < n; {
 		if v.known < i+goAheadMin && v.known < v.hashes {
 			to := min(i+goAheadMax, v.hashes)
@@ -37,9 +43,8 @@ func (p *goLazy) predict(in *input, dst []token, n int) []token {
 			v.known = to
 		}
 		if length == 0 && i < v.known {
-			reach := v.reach(i)
-			if at := uint16(uint32(i) + v.off); int(p.prev[at]) <= reach {
-				length, dist = p.search(w, i, at, reach, goMinMatch-1)
+			if at := uint16(uint32(i) + v.off); p.prev[at] != goNone {
+				length, dist = p.search(w, i, at, v.reach(i), goMinMatch-1)
 			}
 		}
 		if length == 0 {
@@ -48,11 +53,10 @@ func (p *goLazy) predict(in *input, dst []token, n int) []token {
 			continue
 		}
 		if j := i + 1; length < p.lazy && len(w)-j > length {
-			reach := v.reach(j)
 			at := uint16(uint32(j) + v.off)
 			// a longer match has these four bytes at its end
-			if int(p.prev[at+uint16(length-3)]) <= reach {
-				if n, d := p.search(w, j, at, reach, length); n > length {
+			if p.prev[at+uint16(length-3)] != goNone {
+				if n, d := p.search(w, j, at, v.reach(j), length); n > length {
 					dst = append(dst, literal(w[i]))
 					length, dist = n, d
 					i = j
@@ -90,7 +94,7 @@ func (p *goLazy) search(w []byte, i int, at uint16, reach, least int) (best, dis
 		}
 	}
 	left := goShortcut + p.hops>>3
-	plain := false // along Go's own chain
+	plain := false // nothing but Go's own chain from here
 	for best < nice {
 		k := best - 3
 		d := int(p.prev[at+uint16(k)])
@@ -108,8 +112,8 @@ func (p *goLazy) search(w []byte, i int, at uint16, reach, least int) (best, dis
 				k, d = which, dist+far
 			}
 		}
-		// of the first and the last four bytes, compare those first that the
-		// chain says less of
+		// Of the first four bytes and the last, compare those at once that are
+		// not the chain's.
 		o, x, v, y := 0, best-3, first, binary.LittleEndian.Uint32(here[best-3:])
 		if k != x {
 			o, x, v, y = x, o, y, v
@@ -144,6 +148,3 @@ func (p *goLazy) search(w []byte, i int, at uint16, reach, least int) (best, dis
 	}
 	return best, dist
 }
-
-// goShortcut is the effort that other chains than Go's own are worth.
-const goShortcut = 48

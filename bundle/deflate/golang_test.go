@@ -79,7 +79,7 @@ func goEdges() map[string][]byte {
 	// repetitions at the greatest distances, where the window has just moved and where not
 	for _, period := range []int{1, 2, 3, 4, 5, 6, 7, 100, 257, 258, 259, 4095, 4096, 4097, 4098, 32000, 32506, 32507, 32508, 32600, 32766, 32767, 32768, 32769, 33000} {
 		b := goNoise(r, period, 256)
-		for len(b) < 240000 {
+		for len(b) < 140000 {
 			b = append(b, b[len(b)-period:][:min(period, 400)]...)
 			if r.IntN(3) == 0 {
 				b = append(b, byte(len(b)))
@@ -89,7 +89,7 @@ func goEdges() map[string][]byte {
 	}
 	// short matches near and far, and chains that are too long to be searched
 	var b []byte
-	for len(b) < 300000 {
+	for len(b) < 150000 {
 		if at := len(b) - 1 - r.IntN(33000); at > 0 {
 			b = append(b, b[at:][:min(3+r.IntN(6)*r.IntN(4), len(b)-at)]...)
 		}
@@ -121,7 +121,7 @@ func TestGoTypes(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, level := range []int{-2, 1, 2, 6} {
 		p, s := newGo(level)
-		for i := range 3000 {
+		for i := range 1500 {
 			raw := goNoise(r, 17+r.IntN(150), 256)
 			for k := range raw {
 				if i&1 == 1 || i&2 == 2 && r.IntN(8) > 0 {
@@ -135,9 +135,10 @@ func TestGoTypes(t *testing.T) {
 	}
 }
 
-// TestGoExact compares all levels with the standard library.
+// TestGoExact compares all levels with the standard library, also on files
+// that the pattern BALE_TEST_RAW names; BALE_TEST_LEVEL selects a level.
 func TestGoExact(t *testing.T) {
-	inputs := goEdges()
+	edges, inputs := goEdges(), map[string][]byte{}
 	for name, make := range goldenInputs {
 		inputs[name] = make()
 	}
@@ -155,15 +156,24 @@ func TestGoExact(t *testing.T) {
 	for _, level := range levels {
 		var all exactness
 		p, s := newGo(level)
-		for name, raw := range inputs {
-			if level&3 != 2 && strings.HasPrefix(name, "window ") {
-				continue // the same code
-			}
+		check := func(name string, raw []byte) {
 			x, said := countMisses(t, goZip(t, raw, level), p, s, testFraming{})
 			all.tokens += x.tokens
 			all.blocks += x.blocks
 			for _, line := range said {
 				t.Errorf("level %d, %s: %s", level, name, line)
+			}
+		}
+		for name, raw := range inputs {
+			check(name, raw)
+		}
+		switch level {
+		case 1, 2, 6, 9: // the others have nothing of their own
+			if testing.Short() {
+				break
+			}
+			for name, raw := range edges {
+				check(name, raw)
 			}
 		}
 		t.Logf("level %d: %d tokens and %d blocks", level, all.tokens, all.blocks)
@@ -181,7 +191,7 @@ func goTokens(p predictor, raw []byte) (tokens []token) {
 	}
 }
 
-// goView shows as much of raw as predictors are promised at least.
+// goViewOf shows as much of raw as predictors are promised at least.
 func goViewOf(raw []byte, coded, pos int) *input {
 	from, to := max(0, coded-behind), min(len(raw), pos+ahead)
 	return &input{data: raw[from:to:to], base: from, last: to == len(raw), final: to == len(raw)}
@@ -263,18 +273,62 @@ func goHash(tokens []token) string {
 }
 
 // goFrozen are digests of the tokens for some inputs, at levels -2, 0, 1 ... 9.
-var goFrozen = map[string][11]string{}
+var goFrozen = map[string][11]string{
+	"tiny": {"aea1f5db4573a200", "aea1f5db4573a200", "aea1f5db4573a200", "375474dbb809bdc7", "375474dbb809bdc7", "375474dbb809bdc7",
+		"375474dbb809bdc7", "375474dbb809bdc7", "375474dbb809bdc7", "375474dbb809bdc7", "375474dbb809bdc7"},
+	"text": {"3a2cccff1ef45e1a", "3a2cccff1ef45e1a", "80a452cd3343ecfb", "f9d5554705962918", "214738d92b82b6ee", "ae1dce1b9fd8ef24",
+		"9ee94fcc17661030", "8ccaf6372c79816a", "239d0c37f108093a", "0b12d2572fcdf823", "0b12d2572fcdf823"},
+	"mixed": {"debf0d241a2c86cd", "debf0d241a2c86cd", "16ddfb870adf8f06", "51d10c82b5f8cfce", "19c4c58f3094e1d8", "1a9d7ed47965956d",
+		"7065e8e8637e0e67", "53d4a3e915d2b127", "0ad064bc2645b548", "42ea0a8b9d9d1714", "0db36550bf9d9834"},
+	"noise": {"20b5e4e35c649688", "20b5e4e35c649688", "0ce417760e900aad", "64362423e9b2e383", "d7e07525ae9e736f", "35e45fe25b365089",
+		"2ca713cbf3132efe", "8389db823bd896d0", "942c648356226fe3", "60ac9f76f3c17047", "60ac9f76f3c17047"},
+}
 
 // TestGoFrozen fails when predictions are not what they have always been.
 func TestGoFrozen(t *testing.T) {
-	for _, name := range []string{"tiny", "text", "mixed", "noise"} {
+	for name, want := range goFrozen {
 		var got [11]string
 		for i, level := range goAllLevels {
 			p, _ := newGo(level)
 			got[i] = goHash(goTokens(p, goldenInputs[name]()))
 		}
-		if got != goFrozen[name] {
-			t.Errorf("%q: %q,", name, got)
+		if got != want {
+			t.Errorf("%s: %q", name, got)
 		}
+	}
+}
+
+// BenchmarkGo measures predictors alone, and with /shape cutting and headers.
+func BenchmarkGo(b *testing.B) {
+	raw := goldenInputs["large"]()
+	if name := os.Getenv("BALE_BENCH_RAW"); name != "" {
+		raw = readFile(b, name)
+	}
+	for _, level := range goAllLevels {
+		p, s := newGo(level)
+		in := &input{data: raw, last: true, final: true}
+		b.Run(fmt.Sprint(level), func(b *testing.B) {
+			b.SetBytes(int64(len(raw)))
+			for b.Loop() {
+				p.reset(in)
+				room := make([]token, 0, predictAtOnce)
+				for len(p.predict(in, room, predictAtOnce)) > 0 {
+				}
+			}
+		})
+		b.Run(fmt.Sprint(level, "/shape"), func(b *testing.B) {
+			tokens := goTokens(p, raw)
+			b.SetBytes(int64(len(raw)))
+			for b.Loop() {
+				s.reset()
+				for from, pos := 0, 0; from < len(tokens); {
+					_, n := s.cut(in, tokens[from:], 0, pos)
+					bl := s.block(tokens[from:from+n], pos, from+n == len(tokens), true)
+					end := pos + rawLength(tokens[from:from+n])
+					s.took(&bl, true, tokens[from:from+n], end)
+					from, pos = from+n, end
+				}
+			}
+		})
 	}
 }

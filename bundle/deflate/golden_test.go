@@ -201,20 +201,14 @@ func TestGoldenStreams(t *testing.T) {
 			if !bytes.Equal(raw, goldenInput(t, v.input)) {
 				t.Error("the raw bytes are not the input")
 			}
-			r, err := Analyze(t.Context(), bytes.NewReader(gz), v.size, io.Discard)
-			if errors.Is(err, ErrNotWorth) {
-				t.Log(err)
+			generic := analyzed(t, gz, &Choice{})
+			if generic == nil || testing.Short() {
 				return
-			} else if err != nil {
-				t.Fatal(err)
 			}
-			ch, err := Describe(r.Params)
-			if err != nil {
-				t.Fatal(err)
+			r := analyzed(t, gz, nil)
+			if r == nil || r.Corrections > generic.Corrections+16 {
+				t.Error("the generic model would have been better")
 			}
-			r = roundTrip(t, gz, &ch)
-			t.Logf("%v: %.2f %% corrections, %d of %d tokens and %d of %d blocks wrong", ch, 100*float64(r.Corrections)/float64(len(gz)),
-				r.Stats.WrongTokens, r.Stats.Tokens, r.Stats.WrongBlocks, r.Stats.Blocks)
 		})
 	}
 	files, err := os.ReadDir(filepath.Join(goldenFolder, "gz"))
@@ -226,6 +220,28 @@ func TestGoldenStreams(t *testing.T) {
 			t.Errorf("no line of golden.txt tells of %s", f.Name())
 		}
 	}
+}
+
+// analyzed makes a recipe and proves it; nil if it is not worth it.
+func analyzed(t *testing.T, gz []byte, ch *Choice) *Recipe {
+	t.Helper()
+	size := int64(len(gz))
+	if ch == nil {
+		chosen, _, err := choose(t.Context(), bytes.NewReader(gz))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ch = &chosen
+	}
+	_, err := AnalyzeAs(t.Context(), bytes.NewReader(gz), size, io.Discard, *ch)
+	if errors.Is(err, ErrNotWorth) {
+		t.Logf("%v: %v", ch, err)
+		return nil
+	}
+	r := roundTrip(t, gz, ch)
+	t.Logf("%v: %.2f %% corrections, %d of %d tokens and %d of %d blocks wrong", ch, 100*float64(r.Corrections)/float64(size),
+		r.Stats.WrongTokens, r.Stats.Tokens, r.Stats.WrongBlocks, r.Stats.Blocks)
+	return r
 }
 
 // TestWriteGolden is the last step of the script testdata/golden/generate: it

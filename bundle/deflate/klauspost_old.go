@@ -3,6 +3,7 @@ package deflate
 // Older variants of klauspost/compress/flate, which differ in what the fast
 // levels find, and in how blocks are written. Recipes hold these numbers.
 const (
+	klauspost140  = 1  // 1.4.0 to 1.8.2: "K0"
 	klauspost192  = 10 // 1.9.2 to 1.9.7: "K1"
 	klauspost1102 = 20 // 1.10.2 to 1.11.12: "K2"
 	klauspost1113 = 30 // 1.11.13 and 1.12.1: "K3"
@@ -59,13 +60,27 @@ var kpOlds = map[int]*kpOld{
 
 // newOldPgzip is newPgzip for the older variants; size is 0 for a single frame.
 func newOldPgzip(class, level, size int) (predictor, shape) {
+	if class == klauspost140 && level == 5 {
+		return newKpFirst(), &kpFirstShape{goShape: goShape{level: level}, flushed: size}
+	}
 	v := kpOlds[class]
 	if v == nil {
 		return nil, nil
 	}
+	switch {
+	case level >= 7 && level <= 9 && v.filled:
+		return newKpOldLazy(level), &kpFirstShape{goShape: goShape{level: level}, flushed: size, lazy: true, fixed: !v.stored}
+	case level >= 7 || level == -2 && v.literals == literalsMeasured:
+		return newPgzip(klauspost11511, level, size)
+	}
 	k := &klauspost{grid: kpGrid}
-	switch level {
-	case 5:
+	switch {
+	case level == 4 && v.bits == kpShortBits:
+		k.find = &kpLevel4{}
+		if v.plain {
+			k.find = &kpPlain{kpFinder: k.find}
+		}
+	case level == 5:
 		k.find = &kpOldLevel5{v: v}
 	default:
 		return nil, nil

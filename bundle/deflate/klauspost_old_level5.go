@@ -165,21 +165,3 @@ rest:
 	c.s, c.emit = len(src), len(src)
 	return n
 }
-
-// plain is long as it was before 1.15.0: as many tokens of length 255 as leave
-// one that can be a match.
-func (c *kpCount) plain(out []token, length, distance int) int {
-	const most = maxMatch - minMatch
-	n := 0
-	d := distSymbol(uint32(distance)) & 31
-	for ; length > maxMatch; length -= most {
-		out[n] = match(most, uint32(distance))
-		c.lit[257+int(lengthSymbol[most])]++
-		c.dist[d]++
-		n++
-	}
-	out[n] = match(uint32(length), uint32(distance))
-	c.lit[257+int(lengthSymbol[length])]++
-	c.dist[d]++
-	return n + 1
-}

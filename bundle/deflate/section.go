@@ -328,7 +328,9 @@ func (m *model) tokens(byCut bool, count int, actual []token) (verdict, error) {
 			}
 			continue
 		}
-		m.stats.WrongTokens++
+		if m.stats.WrongTokens++; m.astray() {
+			return 0, m.astrayError()
+		}
 		var t token
 		if truth != nil {
 			t = truth[right]
@@ -350,6 +352,20 @@ func (m *model) tokens(byCut bool, count int, actual []token) (verdict, error) {
 		}
 	}
 	return goesOn, nil
+}
+
+// astray reports whether so many predictions are wrong that the model is not
+// the right one: the generic model does better then, and predictors may be
+// slow, so that nobody may make a reader go on.
+func (m *model) astray() bool {
+	return m.stats.WrongTokens > 512+(m.stats.Tokens+int64(len(m.sec)))/4
+}
+
+func (m *model) astrayError() error {
+	if m.truth != nil {
+		return ErrNotWorth
+	}
+	return misfit("more predictions are wrong than in any recipe")
 }
 
 // reach makes n raw bytes after the place of coding known.
