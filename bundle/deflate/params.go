@@ -2,6 +2,11 @@ package deflate
 
 import "fmt"
 
+// Engine is the version of all that finds and rebuilds: what has been proven
+// with one version is not with another. It is raised whenever a model predicts
+// otherwise than before, which the golden vectors notice.
+const Engine = 1
+
 // paramsVersion is raised when the meaning of params or corrections changes.
 const paramsVersion = 1
 
@@ -9,7 +14,7 @@ const paramsVersion = 1
 // memory, framing.
 const paramsSize = 6
 
-// ErrNewer says that params were written by a newer version.
+// errNewer says that params were written by a newer version.
 var errNewer = fmt.Errorf("%w: it is of a newer version", ErrRecipe)
 
 func (ch Choice) params() []byte {

@@ -5,12 +5,12 @@ package deflate
 type zlibVariant = uint8
 
 const (
-	zlibPlain  zlibVariant = iota // zlib's deflate
-	zlibGNU                       // GNU gzip
-	zlibBusyBox                   // BusyBox gzip, as it is configured everywhere
-	zlibPigz                      // pigz: zlib in frames, filled up to whole bytes
-	zlibPigzAlone                 // pigz -i
-	zlibRsync                     // gzip --rsyncable
+	zlibPlain     zlibVariant = iota // zlib's deflate
+	zlibGNU                          // GNU gzip
+	zlibBusyBox                      // BusyBox gzip, as it is configured everywhere
+	zlibPigz                         // pigz: zlib in frames, filled up to whole bytes
+	zlibPigzAlone                    // pigz -i
+	zlibRsync                        // gzip --rsyncable
 )
 
 // A zlibLevel says how hard is searched.

@@ -14,6 +14,7 @@ import (
 
 	"bale/bundle/blob"
 	"bale/bundle/commit"
+	"bale/bundle/deflate"
 	"bale/bundle/spill"
 )
 
@@ -24,9 +25,6 @@ const (
 	// maxEntry bounds the corrections that are remembered: no layer may drive
 	// out all others.
 	maxEntry = MaxBytes / 8
-	// engine is the version of package deflate as far as recipes go. It must be
-	// raised when deflate finds better recipes, or rebuilds otherwise.
-	engine = 1
 	// fresh is for how long the time of use of an entry is not renewed.
 	fresh = time.Hour
 )
@@ -77,7 +75,7 @@ func Open(dir, key string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make a folder for recipes: %w", err)
 	}
-	return &Store{dir: dir, key: k, engine: engine, room: budget{limit: MaxBytes}}, nil
+	return &Store{dir: dir, key: k, engine: deflate.Engine, room: budget{limit: MaxBytes}}, nil
 }
 
 // path returns the file of a blob.
