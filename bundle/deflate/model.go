@@ -62,6 +62,7 @@ type model struct {
 	sec      []token
 
 	tokenState
+	told  int64 // tokens that were coded, not those of frames as predicted
 	stats Stats
 }
 

@@ -19,6 +19,7 @@ type Reader struct {
 // with [ErrRecipe] if these do not fit together, or if any are left over. That
 // the stream is the right one only its digest tells. It keeps less than 16 MiB
 // in memory.
+// The caller closes it.
 func NewReader(params []byte, size int64, raw, corrections io.Reader) (io.ReadCloser, error) {
 	ch, err := parseParams(params)
 	if err != nil {
@@ -70,8 +71,12 @@ func (r *Reader) end() error {
 	return io.EOF
 }
 
-// Close implements [io.Closer].
+// Close implements [io.Closer]. It waits for what runs side by side.
 func (r *Reader) Close() error {
+	for _, k := range r.m.jobs {
+		<-k.done
+	}
+	r.m.jobs = nil
 	if r.err == nil || r.err == io.EOF {
 		r.err = errClosed
 	}

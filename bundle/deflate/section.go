@@ -234,6 +234,7 @@ func (m *model) section() error {
 		return misfit("a token without a code")
 	}
 	m.stats.Tokens += int64(len(m.sec))
+	m.told += int64(len(m.sec))
 	if m.truth != nil {
 		m.truth.coded(len(m.sec))
 	}
@@ -358,7 +359,7 @@ func (m *model) tokens(byCut bool, count int, actual []token) (verdict, error) {
 // the right one: the generic model does better then, and predictors may be
 // slow, so that nobody may make a reader go on.
 func (m *model) astray() bool {
-	return m.stats.WrongTokens > 512+(m.stats.Tokens+int64(len(m.sec)))/4
+	return m.stats.WrongTokens > 512+(m.told+int64(len(m.sec)))/4
 }
 
 func (m *model) astrayError() error {
