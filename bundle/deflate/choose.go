@@ -91,7 +91,9 @@ func (ch Choice) try(begin []byte, limit int64) (try, error) {
 			return try{}, err
 		}
 	}
-	m.stats.Tokens += int64(len(m.sec)) // of the section that was not finished
+	if errors.Is(err, ErrNotWorth) {
+		m.stats.Tokens += int64(len(m.sec)) // of the section that was not finished
+	}
 	return try{
 		Choice: ch, wrong: m.stats.WrongTokens + m.stats.WrongBlocks,
 		bits: float64(8*m.c.n) / float64(m.stats.Tokens+1),
