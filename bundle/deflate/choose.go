@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sort"
 )
 
@@ -91,11 +92,12 @@ func (ch Choice) try(begin []byte, limit int64) (try, error) {
 			return try{}, err
 		}
 	}
-	if errors.Is(err, ErrNotWorth) {
-		m.stats.Tokens += int64(len(m.sec)) // of the section that was not finished
-	}
-	return try{
+	t := try{
 		Choice: ch, wrong: m.stats.WrongTokens + m.stats.WrongBlocks,
 		bits: float64(8*m.c.n) / float64(m.stats.Tokens+1),
-	}, nil
+	}
+	if errors.Is(err, ErrNotWorth) {
+		t.bits = math.Inf(1)
+	}
+	return t, nil
 }

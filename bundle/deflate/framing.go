@@ -12,10 +12,11 @@ type cutter struct {
 	reset func()
 }
 
-// equalFrames cuts frames of one size.
-func equalFrames(size, dict int) *cutter {
+// equalFrames cuts frames of one size, each with tail flush markers at its end,
+// unless it takes more to fill up the last byte.
+func equalFrames(size, dict, tail int) *cutter {
 	return &cutter{
-		needs: size + 1, dict: dict, tail: 1, reset: func() {},
+		needs: size + 1, dict: dict, tail: tail, reset: func() {},
 		next: func(data []byte) int { return min(size, len(data)) },
 	}
 }
@@ -29,14 +30,14 @@ func (f Framing) cutter() (*cutter, error) {
 	case Single:
 		return nil, nil
 	case PGZip1M, PGZip512K, PGZip256K:
-		return equalFrames(f.size(), pgzipDict), nil
+		return equalFrames(f.size(), pgzipDict, 1), nil
 	case Pigz:
-		return equalFrames(pigzBlock, zlibWindow), nil
+		return equalFrames(pigzBlock, zlibWindow, 0), nil
 	case PigzAlone:
-		return equalFrames(pigzBlock, 0), nil
+		return equalFrames(pigzBlock, 0, 2), nil
 	case PigzRsync:
 		p := &pigzRsync{}
-		return &cutter{needs: pigzBlock + 1, dict: zlibWindow, tail: 1, next: p.next, reset: p.reset}, nil
+		return &cutter{needs: pigzBlock + 1, dict: zlibWindow, next: p.next, reset: p.reset}, nil
 	}
 	return nil, misfit("unknown framing %d", f)
 }

@@ -25,6 +25,7 @@ type goBuffer struct {
 
 func (p *goBuffer) reset(in *input) {
 	clear(p.head[:])
+	clear(p.prev[:])
 	p.start = max(in.base, -goHalf)
 	p.pos, p.known = 0, p.start
 }

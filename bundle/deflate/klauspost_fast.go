@@ -43,12 +43,16 @@ type kpCursor struct {
 	repeat int // level 6: the distance of the last match
 }
 
+// kpNowhere is a cursor that does not stand anywhere.
+var kpNowhere = kpCursor{emit: -1}
+
 // A kpFinder is the search of one level. Its tables hold positions mod 2^32.
 type kpFinder interface {
 	// clear forgets everything.
 	clear()
 	// run searches src, beginning at c, until its end, or until it has found a
-	// match and c.emit is at least stop. It puts the tokens into out, which has
+	// match and c.emit is at least stop; if it finds none and stop is not the
+	// end, it does not go far. It puts the tokens into out, which has
 	// room for one per byte and one more, counts them, and returns how many. base
 	// is what the tables call the position of src[0]; src[c.emit:] has more
 	// than kpTiny bytes. What stands in the tables for positions of less than
@@ -58,6 +62,20 @@ type kpFinder interface {
 
 func kpLoad64(b []byte, i int) uint64 { return binary.LittleEndian.Uint64(b[i:]) }
 func kpLoad32(b []byte, i int) uint32 { return binary.LittleEndian.Uint32(b[i:]) }
+
+// kpPart is how many literals a search for a part yields when it finds nothing.
+const kpPart = 1 << 10
+
+// rest makes literals of what no match was found in, from emit on.
+func (c *kpCursor) rest(src []byte, emit int, out []token, count *kpCount, stop int) int {
+	end := len(src)
+	if stop < end {
+		end = min(end, emit+kpPart)
+	}
+	count.literals(out, src[emit:end])
+	c.s, c.emit = end, end
+	return end - emit
+}
 
 // kpSame returns how many bytes from t and from s on are the same; t < s.
 func kpSame(b []byte, s, t int) int { return kpCommon(b[s:], b[t:]) }
@@ -95,35 +113,4 @@ func kpLiterals(out []token, lits []byte) {
 	for i, b := range lits {
 		out[i] = literal(b)
 	}
-}
-
-// literals puts literals into out and counts them.
-func (c *kpCount) literals(out []token, lits []byte) {
-	out = out[:len(lits)]
-	for i, b := range lits {
-		out[i] = literal(b)
-		c.lit[b]++
-	}
-}
-
-// long puts a match of any length into out and counts it; the rest after a
-// token of the greatest length is one that can be a match.
-func (c *kpCount) long(out []token, length, distance int) int {
-	n := 0
-	d := distSymbol(uint32(distance)) & 31
-	for length > maxMatch {
-		k := maxMatch
-		if length <= maxMatch+minMatch {
-			k = maxMatch - minMatch
-		}
-		out[n] = match(uint32(k), uint32(distance))
-		c.lit[257+int(lengthSymbol[k])]++
-		c.dist[d]++
-		n++
-		length -= k
-	}
-	out[n] = match(uint32(length), uint32(distance))
-	c.lit[257+int(lengthSymbol[length])]++
-	c.dist[d]++
-	return n + 1
 }

@@ -12,15 +12,15 @@ type kpCode struct {
 
 const kpSymbolBits = 9
 
-// lengths sets out to the code lengths for freq (each below 1<<16), none
-// longer than limit. out is as long as freq, at most maxLitLen.
+// lengths sets out to the code lengths for freq, none longer than limit. out is
+// as long as freq, at most maxLitLen. A compressor's frequencies have 16 bits.
 func (k *kpCode) lengths(freq []uint32, limit int, out []uint8) {
 	out = out[:len(freq)]
 	clear(out)
 	n := 0
 	for s, f := range freq {
 		if f != 0 {
-			k.list[n] = f<<kpSymbolBits | uint32(s)
+			k.list[n] = min(f, 1<<16-1)<<kpSymbolBits | uint32(s)
 			n++
 		}
 	}

@@ -95,12 +95,7 @@ func (e *kpLevel4) run(c *kpCursor, src []byte, base uint32, out []token, count 
 	return n
 
 rest:
-	if emit < len(src) {
-		count.literals(out[n:], src[emit:])
-		n += len(src) - emit
-	}
-	c.s, c.emit = len(src), len(src)
-	return n
+	return n + c.rest(src, emit, out[n:], count, stop)
 }
 
 // From 1.18.0 on, where level 4 asks whether a match at the next place is
@@ -158,11 +153,10 @@ func (h *kpPast) begin(in *input, from, end, dict int) {
 		h.start, h.head = start, h.head[:0]
 	}
 	have := h.start + len(h.head)
-	if have < in.base {
+	to := min(end, in.end(), h.start+kpKept)
+	if to > have && have < in.base {
 		h.head = h.head[:0] // too late
-		return
-	}
-	if to := min(end, in.end(), h.start+kpKept); to > have {
+	} else if to > have {
 		h.head = append(h.head, in.data[have-in.base:to-in.base]...)
 	}
 }

@@ -149,10 +149,5 @@ func (e *kpLevel5) run(c *kpCursor, src []byte, base uint32, out []token, count 
 	return n
 
 rest:
-	if emit < len(src) {
-		count.literals(out[n:], src[emit:])
-		n += len(src) - emit
-	}
-	c.s, c.emit = len(src), len(src)
-	return n
+	return n + c.rest(src, emit, out[n:], count, stop)
 }

@@ -61,7 +61,8 @@ var kpOlds = map[int]*kpOld{
 // newOldPgzip is newPgzip for the older variants; size is 0 for a single frame.
 func newOldPgzip(class, level, size int) (predictor, shape) {
 	if class == klauspost140 && level == 5 {
-		return newKpFirst(), &kpFirstShape{goShape: goShape{level: level}, flushed: size}
+		k := newKpFirst()
+		return k, &kpFirstShape{goShape: goShape{level: level}, found: &k.goBuffer, flushed: size}
 	}
 	v := kpOlds[class]
 	if v == nil {
@@ -69,7 +70,8 @@ func newOldPgzip(class, level, size int) (predictor, shape) {
 	}
 	switch {
 	case level >= 7 && level <= 9 && v.filled:
-		return newKpOldLazy(level), &kpFirstShape{goShape: goShape{level: level}, flushed: size, lazy: true, fixed: !v.stored}
+		k := newKpOldLazy(level)
+		return k, &kpFirstShape{goShape: goShape{level: level}, found: &k.goBuffer, flushed: size, lazy: true, fixed: !v.stored}
 	case level >= 7 || level == -2 && v.literals == literalsMeasured:
 		return newPgzip(klauspost11511, level, size)
 	}

@@ -70,6 +70,7 @@ func (p *kpFirst) until(w []byte, v *goView, i int) {
 
 func (p *kpFirst) reset(in *input) {
 	p.goBuffer.reset(in)
+	clear(p.prev[:]) // places that were leapt over keep what was there
 	p.barren, p.leap = 0, 0
 	// what follows the dictionary is not known when it is put in
 	v := p.view(in)

@@ -8,21 +8,12 @@ type kpFirstShape struct {
 	fixed   bool // the empty block at the very end has fixed codes
 	flushed int  // as kpShape's
 	flushes int
-	dict    int
-	first   bool
+	found   *goBuffer
 }
 
 func (s *kpFirstShape) reset() {
 	s.goShape.reset()
-	s.flushes, s.dict, s.first = 0, 0, true
-}
-
-func (s *kpFirstShape) cut(in *input, tokens []token, from, at int) (verdict, int) {
-	if s.first {
-		// at the start of a frame, the input begins with its dictionary
-		s.dict, s.first = min(max(-in.base, 0), goHalf), false
-	}
-	return s.goShape.cut(in, tokens, from, at)
+	s.flushes = 0
 }
 
 func (s *kpFirstShape) took(b *block, ended bool, tokens []token, end int) {
@@ -49,9 +40,10 @@ func (s *kpFirstShape) block(tokens []token, pos int, atEnd, final bool) block {
 	raw := s.count(tokens)
 	b := block{typ: dynamicBlock, size: raw}
 	known, begin := raw, pos
+	dict := -s.found.start
 	if pos == 0 {
 		// the dictionary counts as part of the first block
-		known, begin = raw+s.dict, -s.dict
+		known, begin = raw+dict, -dict
 	}
 	gone := s.gone(tokens, begin, pos)
 	if !s.lazy && !gone && len(tokens) > known-len(tokens)>>6 {
@@ -100,7 +92,7 @@ func (s *kpFirstShape) block(tokens []token, pos int, atEnd, final bool) block {
 // that the compressor only knows its tokens.
 func (s *kpFirstShape) gone(tokens []token, begin, pos int) bool {
 	// the window that the block begins in
-	buffer := -s.dict
+	buffer := s.found.start
 	if over := begin - buffer - goFull; over >= 0 {
 		buffer += (over/goHalf + 1) * goHalf
 	}

@@ -37,6 +37,7 @@ func (p *kpOldLazy) until(w []byte, v *goView, i int) {
 
 func (p *kpOldLazy) reset(in *input) {
 	p.goBuffer.reset(in)
+	clear(p.prev[:]) // places that were leapt over keep what was there
 	p.resume(in, 0)
 	// what follows the dictionary is not known when it is put in
 	v := p.view(in)

@@ -7,7 +7,7 @@ type zlibVariant = uint8
 const (
 	zlibPlain     zlibVariant = iota // zlib's deflate
 	zlibGNU                          // GNU gzip
-	zlibBusyBox                      // BusyBox gzip, as it is configured everywhere
+	zlibBusyBox                      // BusyBox gzip
 	zlibPigz                         // pigz: zlib in frames, filled up to whole bytes
 	zlibPigzAlone                    // pigz -i
 	zlibRsync                        // gzip --rsyncable
@@ -59,8 +59,10 @@ func (k *zlibKind) gnu() bool {
 	return k.variant == zlibGNU || k.variant == zlibBusyBox || k.variant == zlibRsync
 }
 
-// newZlib returns the model of a relative of zlib. Level is 1 to 9 and memLevel
-// 1 to 9, of use only where zlib itself is at work; others are taken as 6 and 8.
+// newZlib returns the model of a relative of zlib. Level is 1 to 9. So is
+// memLevel where zlib itself is at work; GNU gzip has no choice, and BusyBox
+// may have been built to use more memory (as in Debian), which is 9. What is
+// out of range is taken as 6 and 8.
 func newZlib(variant zlibVariant, level, memLevel int) (predictor, shape) {
 	if level < 1 || level > 9 {
 		level = 6
@@ -72,7 +74,11 @@ func newZlib(variant zlibVariant, level, memLevel int) (predictor, shape) {
 	switch {
 	case variant == zlibBusyBox:
 		k.level = max(level, 4)
-		k.hashBits, k.tokens = 13, 1<<13-1
+		k.hashBits = 13
+		if memLevel == 9 {
+			k.hashBits = 15
+		}
+		k.tokens = 1<<k.hashBits - 1
 	case k.gnu():
 		k.hashBits, k.tokens = 15, 1<<15-1
 	}

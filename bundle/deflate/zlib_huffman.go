@@ -137,7 +137,7 @@ const (
 	longestClen = 7
 )
 
-// describe appends the run-length code of lengths to ops.
+// zlibRuns appends the run-length code of lengths to ops.
 func zlibRuns(lengths []uint8, ops []op) []op {
 	for len(lengths) > 0 {
 		l := lengths[0]

@@ -36,11 +36,11 @@ func (z *zlibLazy) predict(in *input, dst []token, n int) []token {
 	dst = slices.Grow(dst, n)
 	for len(dst) < had+n {
 		// fill as much as can be used, chunk by chunk
-		if z.links.end8 < z.pos+maxMatch+8 {
+		if z.links.endKeyed < z.pos+maxMatch+8 {
 			z.links.fill(in, z.pos+maxMatch+8+linksChunk)
 		}
-		// far looks at the links of the whole match
-		until := min(z.links.end8, in.end()-7) - maxMatch - 1
+		// better looks at the links of the whole match
+		until := min(z.links.endKeyed, in.end()-7) - maxMatch - 1
 		if z.pos >= until {
 			break
 		}
@@ -60,12 +60,12 @@ func (z *zlibLazy) run(data []byte, base, until int, dst []token, n int) []token
 	for len(dst) < n && i < stop {
 		if held == 0 {
 			at := uint16(i + base)
-			if l.link3[at] > zlibTooFar && l.link4[at] > zlibFar {
+			if l.link[at] > zlibTooFar && l.four.link[at] > zlibFar {
 				dst = append(dst, literal(data[i]))
 				i++
 				continue
 			}
-			length, from := l.far(data, base, i, minMatch-1, z.chain, z.nice)
+			length, from := l.first(data, base, i, z.chain, z.nice)
 			held, dist = length, i-from
 			if length < minMatch || length == minMatch && dist > zlibTooFar {
 				dst = append(dst, literal(data[i]))
@@ -79,7 +79,7 @@ func (z *zlibLazy) run(data []byte, base, until int, dst []token, n int) []token
 			if held >= z.good {
 				most >>= 2
 			}
-			if length, from := l.far(data, base, i+1, held, most, z.nice); length > held {
+			if length, from := l.better(data, base, i+1, held, most, z.nice); length > held {
 				dst = append(dst, literal(data[i]))
 				i++
 				held, dist = length, i-from
@@ -97,7 +97,7 @@ func (z *zlibLazy) run(data []byte, base, until int, dst []token, n int) []token
 // end is run for the last bytes of the frame, which the longest match could
 // go beyond.
 func (z *zlibLazy) end(in *input, dst []token, n int) []token {
-	z.links.fillEnd(in)
+	z.links.fill(in, in.end())
 	for len(dst) < n && z.pos < in.end() {
 		i := z.pos - in.base
 		if z.held == 0 {
@@ -144,7 +144,7 @@ func (z *zlibLazy) look(in *input, pos, best, most int) (length, dist int) {
 		nice = min(nice, longest)
 	}
 	length, from := z.links.near(data, base, pos-base, best, most, nice, longest)
-	if length = min(length, in.end()-pos); from < 0 || length <= best {
+	if length = min(length, in.end()-pos); length <= best {
 		return best, 0
 	}
 	return length, pos - base - from

@@ -5,142 +5,154 @@ import (
 	"math/bits"
 )
 
-// searchSteps bounds how many candidates of a chain with a longer key are
-// looked at. After them zlib's own chain is walked, which its level bounds.
-const searchSteps = 256
+// searchSteps bounds how many candidates are looked at, together with the
+// level's own bound: then the search begins again as zlib does it.
+const searchSteps = 128
 
-// A zlibSearch is what is asked: which match would zlib find at data[i]?
-type zlibSearch struct {
-	data []byte
-	base int // position of data[0]
-	i    int
-	lim  int // matches begin after data[lim]
-	best int // only longer ones are of use
-	from int // the best match begins at data[from]; -1 if there is none
-	most int // candidates of zlib's chain
-	nice int // the first match that is so long is taken
+// first finds the match that zlib would find at data[i]: the nearest of the
+// longest ones among the first most candidates of its chain, or the first one
+// of length nice. At least maxMatch+8 bytes follow data[i]; base is the
+// position of data[0]. A match of three bytes is not looked for where it would
+// be too far to be of use. Without a match, length is less than minMatch.
+func (l *zlibLinks) first(data []byte, base, i, most, nice int) (length, from int) {
+	at := uint16(i + base)
+	if l.link[at] == zlibFar {
+		// the farthest distance is allowed at the head of a chain
+		return l.near(data, base, i, minMatch-1, most, nice, maxMatch)
+	}
+	lim := max(i-zlibFar, l.low-base, -1)
+	if i-int(l.four.link[at]) > lim {
+		var ok bool
+		if length, from, lim, ok = l.find(&l.eight, data, base, i, lim, most, nice); ok && length == 0 {
+			length, from, lim, ok = l.find(&l.four, data, base, i, lim, most, 7)
+		}
+		if !ok {
+			return l.near(data, base, i, minMatch-1, most, nice, maxMatch)
+		}
+		if length > 0 {
+			return length, from
+		}
+	}
+	return l.three(data, base, i, lim, most)
 }
 
-// far finds the nearest of the longest matches that is longer than best,
-// among the first most candidates of zlib's chain. At least maxMatch+8 bytes
-// follow data[i]. If there is none, from is -1.
-func (l *zlibLinks) far(data []byte, base, i, best, most, nice int) (length, from int) {
+// better finds a match as first does, if it is longer than best, which is at
+// least minMatch. If there is none, it returns best.
+func (l *zlibLinks) better(data []byte, base, i, best, most, nice int) (length, from int) {
 	at := uint16(i + base)
-	s := zlibSearch{data: data, base: base, i: i, best: best, from: -1, most: most, nice: nice}
-	s.lim = max(i-zlibFar, l.low-base, -1)
-	if l.link3[at] == zlibFar {
-		// the farthest distance is allowed at the head of a chain
+	if l.four.link[at] > zlibFar || l.four.link[at+uint16(best-3)] > zlibFar {
+		return best, 0
+	}
+	if l.link[at] == zlibFar {
 		return l.near(data, base, i, best, most, nice, maxMatch)
 	}
-	if l.link4[at] < zlibFar {
-		ok := l.link8[at] >= zlibFar || s.keyed(l, &l.link8, 8, ^uint64(0), maxMatch)
-		// when there are no matches of 8 bytes
-		ok = ok && (s.best >= 7 || s.keyed(l, &l.link4, 4, 1<<32-1, 7))
-		if !ok {
-			return l.near(data, base, i, best, most, nice, maxMatch)
+	lim := max(i-zlibFar, l.low-base, -1)
+	var ok bool
+	if best < 7 {
+		if length, from, lim, ok = l.find(&l.eight, data, base, i, lim, most, nice); ok && length == 0 {
+			length, from, ok = l.longer(&l.four, data, base, i, lim, best, i, most, 7)
 		}
+	} else {
+		length, from, ok = l.longer(&l.eight, data, base, i, lim, best, i, most, nice)
 	}
-	if s.best < minMatch {
-		s.three(l)
+	if !ok {
+		return l.near(data, base, i, best, most, nice, maxMatch)
 	}
-	return s.best, s.from
+	return length, from
 }
 
-// keyed finds the matches of at least key bytes with the help of a chain that
-// has such keys. Those longer than enough need not be looked for. It returns
-// false if there are too many candidates.
-func (s *zlibSearch) keyed(l *zlibLinks, link *[1 << 16]uint16, key int, mask uint64, enough int) bool {
-	data, base, i, lim := s.data, s.base, s.i, s.lim
+// find finds the nearest of the longest matches among the candidates of k after
+// data[lim]. One of length enough need not be surpassed. It returns length 0 if
+// there is none, and where zlib would have stopped. It gives up, and returns
+// false, if there are too many candidates.
+func (l *zlibLinks) find(k *zlibKeyed, data []byte, base, i, lim, most, enough int) (length, from, limit int, ok bool) {
 	at := uint16(i + base)
-	x := binary.LittleEndian.Uint64(data[i:]) & mask
-	a := i - int(link[at])
-	if s.best < key {
-		for n := 0; ; n++ {
-			if a <= lim {
-				return true
+	x := binary.LittleEndian.Uint64(data[i:]) & k.mask
+	q := i - int(k.link[at])
+	for n := 0; q > lim; n++ {
+		if binary.LittleEndian.Uint64(data[q:])&k.mask == x {
+			if l.beyond(at, uint16(q+base), most) {
+				return 0, 0, q, true
 			}
-			if binary.LittleEndian.Uint64(data[a:])&mask == x {
-				if size := extend(data, a, i, key); size > s.best {
-					if !s.take(l, a, size) {
-						return true
-					}
-					break
-				}
-			}
-			if n == searchSteps {
-				return false
-			}
-			a -= int(link[uint16(a+base)])
+			length, from, ok = l.longer(k, data, base, i, lim, extend(data, q, i, k.size), q, most, enough)
+			return length, from, lim, ok
 		}
+		if n == searchSteps+most {
+			return 0, 0, lim, false
+		}
+		q -= int(k.link[uint16(q+base)])
 	}
-	// A match that is longer than best has in common with data[i:] both its
-	// first key bytes and those that end at best. So it is in two chains, of
-	// which one may be much rarer than the other.
-	for s.best < s.nice && s.best < enough {
-		j := s.best + 1 - key
-		y := binary.LittleEndian.Uint64(data[i+j:]) & mask
-		if s.from >= 0 {
-			a = s.from - int(link[uint16(s.from+base)])
-		}
-		b := i - int(link[at+uint16(j)])
+	return 0, 0, lim, true
+}
+
+// longer is find for matches that are longer than best, which begins at
+// data[from], or was found for another place if from is i. If there is none, it
+// returns best.
+//
+// Such a match has in common with data[i:] both the bytes of the first key and
+// those of the key that ends one after best. So it is in two chains, of which
+// one may be much rarer than the other: the one that leads farther is followed,
+// and after some steps both.
+func (l *zlibLinks) longer(k *zlibKeyed, data []byte, base, i, lim, best, from, most, enough int) (int, int, bool) {
+	at := uint16(i + base)
+	x := binary.LittleEndian.Uint64(data[i:]) & k.mask
+	for best < enough {
+		j := best + 1 - k.size
+		y := binary.LittleEndian.Uint64(data[i+j:]) & k.mask
+		a := from - int(k.link[uint16(from+base)])
+		b := i - int(k.link[at+uint16(j)])
 		second := b < a
 		for n := 0; ; n++ {
 			if a <= lim || b <= lim {
-				return true
+				return best, from, true
 			}
 			q := a
 			if second {
 				q = b
 			}
-			if binary.LittleEndian.Uint64(data[q+j:])&mask == y && binary.LittleEndian.Uint64(data[q:])&mask == x &&
-				(s.from < 0 || q < s.from) {
-				if size := extend(data, q, i, key); size > s.best {
-					if !s.take(l, q, size) {
-						return true
+			if binary.LittleEndian.Uint64(data[q+j:])&k.mask == y && binary.LittleEndian.Uint64(data[q:])&k.mask == x && q < from {
+				if size := extend(data, q, i, k.size); size > best {
+					if l.beyond(at, uint16(q+base), most) {
+						return best, from, true
 					}
+					best, from = size, q
 					break
 				}
 			}
 			if n >= 8 {
 				second = !second
-				if n == searchSteps {
-					return false
+				if n == searchSteps+most {
+					return best, from, false
 				}
 			}
 			if second {
-				b -= int(link[uint16(b+j+base)])
+				b -= int(k.link[uint16(b+j+base)])
 			} else {
-				a -= int(link[uint16(a+base)])
+				a -= int(k.link[uint16(a+base)])
 			}
 		}
 	}
-	return true
+	return best, from, true
 }
 
-// take notes a better match. It returns false, and moves the limit, if zlib
-// would not come as far.
-func (s *zlibSearch) take(l *zlibLinks, q, size int) bool {
-	if int(l.rank[uint16(s.i+s.base)]-l.rank[uint16(q+s.base)]) > s.most {
-		s.lim = q
-		return false
-	}
-	s.best, s.from = size, q
-	return true
+// beyond reports whether zlib would not come as far as q among its candidates
+// for at.
+func (l *zlibLinks) beyond(at, q uint16, most int) bool {
+	return int(l.rank[at]-l.rank[q]) > most
 }
 
 // three finds the nearest match of three bytes, if there is one that is not
 // too far for zlib to use it.
-func (s *zlibSearch) three(l *zlibLinks) {
-	lim := max(s.lim, s.i-zlibTooFar-1)
-	x := binary.LittleEndian.Uint32(s.data[s.i:]) << 8
-	q := s.i - int(l.link3[uint16(s.i+s.base)])
-	for n := 0; q > lim && n < s.most; n++ {
-		if binary.LittleEndian.Uint32(s.data[q:])<<8 == x {
-			s.best, s.from = minMatch, q
-			return
+func (l *zlibLinks) three(data []byte, base, i, lim, most int) (length, from int) {
+	lim = max(lim, i-zlibTooFar-1)
+	x := binary.LittleEndian.Uint32(data[i:]) << 8
+	for q := i - int(l.link[uint16(i+base)]); q > lim && most > 0; most-- {
+		if binary.LittleEndian.Uint32(data[q:])<<8 == x {
+			return minMatch, q
 		}
-		q -= int(l.link3[uint16(q+s.base)])
+		q -= int(l.link[uint16(q+base)])
 	}
+	return minMatch - 1, i
 }
 
 // extend returns how many bytes, at most maxMatch, from data[q] on are as from
@@ -156,25 +168,25 @@ func extend(data []byte, q, i, n int) int {
 }
 
 // near is the search as zlib does it. Only longest bytes count, and as many
-// follow data[i].
+// follow data[i]. If there is no match that is longer than best, it returns
+// best and i.
 func (l *zlibLinks) near(data []byte, base, i, best, most, nice, longest int) (length, from int) {
-	from = -1
-	lim := max(i-zlibFar, l.low-base, -1)
-	q := i - int(l.link3[uint16(i+base)])
-	if q == i-zlibFar && q > max(l.low-base, -1) {
-		lim = q - 1
+	length, from = best, i
+	first := max(l.low-base, -1)
+	lim := max(i-zlibFar, first)
+	q := i - int(l.link[uint16(i+base)])
+	if q == lim && q > first {
+		lim--
 	}
-	for ; q > lim && most > 0 && best < longest; most-- {
-		if data[q+best] == data[i+best] {
-			if n := common(data[q:q+longest], data[i:i+longest]); n > best {
-				best, from = n, q
-				if n >= nice {
+	for ; q > lim && most > 0 && length < longest; most-- {
+		if data[q+length] == data[i+length] {
+			if n := common(data[q:q+longest], data[i:i+longest]); n > length {
+				if length, from = n, q; n >= nice {
 					break
 				}
 			}
 		}
-		q -= int(l.link3[uint16(q+base)])
-		lim = max(i-zlibFar, lim)
+		q -= int(l.link[uint16(q+base)])
 	}
-	return best, from
+	return length, from
 }

@@ -1,6 +1,9 @@
 package deflate
 
-import "bytes"
+import (
+	"bytes"
+	"math/bits"
+)
 
 // zlibShape cuts tokens into blocks as zlib and gzip do, and writes them the
 // cheapest way.
@@ -19,8 +22,8 @@ type zlibShape struct {
 	// phase is how many bits of the last byte are in use.
 	phase  int
 	opened bool // the beginning of the block has been counted
-	// what the last prediction was for: a number of tokens, and codes with
-	// which they have body bits
+	// What the last prediction was for: size tokens, which have body bits with
+	// these codes. size is -1 if it is of no more use.
 	size              int
 	body              int
 	codeLit, codeDist []uint8
@@ -38,7 +41,7 @@ func newZlibShape(k zlibKind) *zlibShape {
 
 func (s *zlibShape) reset() {
 	s.start, s.count, s.matches, s.extra = 0, 0, 0, 0
-	s.last, s.ended, s.phase, s.opened = 0, false, 0, false
+	s.last, s.ended, s.phase, s.opened, s.size = 0, false, 0, false, -1
 	s.rsync.reset()
 }
 
@@ -102,13 +105,8 @@ func (s *zlibShape) profitable(tokens []token, at int) bool {
 	if n >= size/2 {
 		return false
 	}
-	matches, extra := s.matches, s.extra
-	for _, t := range tokens {
-		if t.isMatch() {
-			matches++
-			extra += 5 + int(distExtra[distSymbol(t.distance())])
-		}
-	}
+	matches, extra := distances(tokens)
+	matches, extra = matches+s.matches, extra+s.extra
 	return matches < n/2 && (8*n+extra)/8 < size/2
 }
 
@@ -221,7 +219,7 @@ func (s *zlibShape) took(b *block, ended bool, tokens []token, end int) {
 	if s.variant == zlibPigz || s.variant == zlibRsync {
 		s.advance(b, ended, tokens)
 	}
-	s.ended = ended
+	s.ended, s.size = ended, -1
 	if len(tokens) > 0 {
 		s.last = tokens[len(tokens)-1].length()
 	} else if ended && s.count == 0 {
@@ -233,13 +231,21 @@ func (s *zlibShape) took(b *block, ended bool, tokens []token, end int) {
 	}
 	s.count += len(tokens)
 	if s.gnu() {
-		for _, t := range tokens {
-			if t.isMatch() {
-				s.matches++
-				s.extra += 5 + int(distExtra[distSymbol(t.distance())])
-			}
-		}
+		matches, extra := distances(tokens)
+		s.matches, s.extra = s.matches+matches, s.extra+extra
 	}
+}
+
+// distances returns the number of matches and the bits of their distances, if
+// each symbol had five. It does without branches, which would be mispredicted.
+func distances(tokens []token) (matches, size int) {
+	for _, t := range tokens {
+		match := uint32(1<<17-1-t) >> 31
+		matches += int(match)
+		// the extra bits are one less than those after the first of distance-1
+		size += int(match) * (3 + bits.Len32((t.distance()-1)|3))
+	}
+	return matches, size
 }
 
 // advance counts the bits that were written, mod 8.
