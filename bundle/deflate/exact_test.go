@@ -67,24 +67,14 @@ type testFraming struct {
 	next       func(left []byte) int
 }
 
-// exactness is what checkExact counts.
+// exactness is what countMisses counts.
 type exactness struct {
 	tokens, tokenMisses int
 	blocks, blockMisses int // type, end, header or what stands at the end
 }
 
-// checkExact compares each token and block of a gzip stream with what p and s
-// predict, and fails the test at differences, of which it shows the first few.
-func checkExact(t testing.TB, gz []byte, p predictor, s shape, f testFraming) exactness {
-	t.Helper()
-	x, said := countMisses(t, gz, p, s, f)
-	for _, line := range said {
-		t.Error(line)
-	}
-	return x
-}
-
-// countMisses is checkExact for predictors that need not be exact.
+// countMisses compares each token and block of a gzip stream with what p and s
+// predict, and tells of the first few differences.
 func countMisses(t testing.TB, gz []byte, p predictor, s shape, f testFraming) (x exactness, said []string) {
 	t.Helper()
 	say := func(format string, a ...any) {

@@ -159,7 +159,10 @@ func TestGoldenModels(t *testing.T) {
 				t.Skip("takes long")
 			}
 			if _, _, _, err := j.ch.models(); err != nil {
-				t.Skip(err)
+				if j.ch.Family == Klauspost && j.ch.Variant < klauspost11511 {
+					t.Skip("old, and not in use at this level")
+				}
+				t.Fatal(err)
 			}
 			t.Parallel()
 			body, err := compress(j.ch, goldenInput(t, j.input))
