@@ -73,6 +73,15 @@ type exactness struct {
 	blocks, blockMisses int // type, end, header or what stands at the end
 }
 
+// checkExact fails the test at differences from the prediction.
+func checkExact(t testing.TB, gz []byte, p predictor, s shape, f testFraming) {
+	t.Helper()
+	_, said := countMisses(t, gz, p, s, f)
+	for _, line := range said {
+		t.Error(line)
+	}
+}
+
 // countMisses compares each token and block of a gzip stream with what p and s
 // predict, and tells of the first few differences.
 func countMisses(t testing.TB, gz []byte, p predictor, s shape, f testFraming) (x exactness, said []string) {
