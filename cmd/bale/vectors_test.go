@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write testdata/vectors anew")
 
 const (
 	minVectors   = 25
-	maxVectors   = 600 << 10 // bytes, all together
+	maxVectors   = 500 << 10 // bytes, all together
 	vectorReadme = "README.md"
 )
 
