@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"io"
 	"runtime"
@@ -42,23 +43,36 @@ func inFrames(t testing.TB, raw []byte, level func(n int) int) []byte {
 // TestFrames rebuilds streams of which some blocks are as predicted, and are
 // rebuilt side by side, and some are not.
 func TestFrames(t *testing.T) {
-	raw := bytes.Join([][]byte{sampleText(900 << 10), make([]byte, 400<<10), sampleText(800 << 10)}, nil)
+	raw := goldenInput(t, "large")
 	ch := Choice{Family: Klauspost, Variant: klauspostK8, Level: 5, Framing: PGZip256K}
 	for name, level := range map[string]func(n int) int{
 		"all":       func(int) int { return 5 },
 		"all but 3": func(n int) int { return 5 + toInt(n == 3) },
 		"every 2nd": func(n int) int { return 5 + n%2 },
 		"first":     func(n int) int { return 5 + min(n, 1) },
-		"last":      func(n int) int { return 5 + max(0, 7-n)%2 },
-		"none":      func(int) int { return 6 },
+		"last":      func(n int) int { return 5 + toInt(n == 11) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			gz := inFrames(t, raw, level)
+			// nothing of this may be skipped as not worth it
+			if _, err := AnalyzeAs(context.Background(), bytes.NewReader(gz), int64(len(gz)), io.Discard, ch); err != nil {
+				t.Fatal(err)
+			}
 			r := roundTrip(t, gz, &ch)
 			if name == "all" && (r.Stats.WrongTokens > 0 || r.Corrections > 40) {
 				t.Errorf("%d bytes of corrections, %+v", r.Corrections, r.Stats)
 			}
 		})
+	}
+}
+
+// TestFramesAstray: a model that is wrong from the beginning is given up.
+func TestFramesAstray(t *testing.T) {
+	gz := inFrames(t, goldenInput(t, "large"), func(int) int { return 6 })
+	ch := Choice{Family: Klauspost, Variant: klauspostK8, Level: 5, Framing: PGZip256K}
+	_, err := AnalyzeAs(context.Background(), bytes.NewReader(gz), int64(len(gz)), io.Discard, ch)
+	if !errors.Is(err, ErrNotWorth) {
+		t.Errorf("error %v", err)
 	}
 }
 
