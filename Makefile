@@ -8,7 +8,7 @@ FUZZTIME ?= 20000x
 STATICCHECK ?= staticcheck
 TESTFLAGS ?=
 
-.PHONY: build demo test race lint fuzz bench clean
+.PHONY: build demo test race lint fuzz bench bench-update clean
 
 build: bin/bale
 
@@ -52,6 +52,11 @@ fuzz:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./bundle/...
 	.ci/bench
+
+# Updates from one release of real images to the next, beside bale's peers. The
+# first run builds the images, and needs root for an engine that does it.
+bench-update:
+	.ci/bench-update
 
 clean:
 	rm -rf bin

@@ -128,7 +128,7 @@ func (b *Writer) extra(ctx context.Context, corrections io.Reader) ([]index.Run,
 		}
 		n, err := io.ReadFull(corrections, buf)
 		if n > 0 {
-			id, perr := b.chunks.put(correctionsClass, buf[:n])
+			id, perr := b.chunks.put(ctx, correctionsClass, buf[:n])
 			if perr != nil {
 				return nil, perr
 			}

@@ -21,8 +21,11 @@ func (r *Reader) OpenBlob(ctx context.Context, d digest.Digest) (io.ReadCloser, 
 	if !ok {
 		return nil, fault.Missing("blob %s is not in the bundle", d)
 	}
-	if b.Recipe == index.Stored {
+	switch b.Recipe {
+	case index.Stored:
 		return blob.NewReader(r.rawReader(ctx, b), b.Digest, b.Size)
+	case index.Listed:
+		return nil, fault.Missing("blob %s is only listed here", d)
 	}
 	z, err := r.rebuildBlob(ctx, b)
 	if err != nil {
@@ -46,7 +49,12 @@ func (r *Reader) OpenRaw(ctx context.Context, d digest.Digest) (io.ReadCloser, i
 	if b.Recipe == index.Stored {
 		return nil, 0, fmt.Errorf("raw bytes of %s: %w", d, ErrStored)
 	}
-	return io.NopCloser(r.rawReader(ctx, b)), b.RawSize, nil
+	raw := io.NopCloser(r.rawReader(ctx, b))
+	if h, ok := r.index.RawHash(d); ok {
+		v, err := blob.NewReader(raw, digest.NewDigestFromBytes(digest.SHA256, h[:]), b.RawSize)
+		return v, b.RawSize, err
+	}
+	return raw, b.RawSize, nil
 }
 
 // rawReader reads a blob's raw bytes, woven from its lanes.
@@ -130,7 +138,10 @@ func (l *laneReader) next() error {
 	x := l.r.index
 	fi, ok := x.Frame(first)
 	if !ok {
-		return fault.Damaged("chunk %d is in no frame", first)
+		var err error
+		l.rest, err = l.r.external(l.ctx, first)
+		l.done++
+		return err
 	}
 	frame, err := l.r.frames.get(l.ctx, fi)
 	if err != nil {

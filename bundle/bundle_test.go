@@ -141,7 +141,7 @@ func readAll(b []byte) error {
 	}
 	var n int64
 	var mu sync.Mutex
-	err = r.Rebuild(context.Background(), func(k int64) {
+	_, err = r.Rebuild(context.Background(), func(k int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		n += k
@@ -399,7 +399,7 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 	}
 	newPack := func(frame []byte, raw int64) []entryFile {
 		var pb pack.Builder
-		if err := pb.Add(frame); err != nil {
+		if _, err := pb.Add(frame); err != nil {
 			t.Fatal(err)
 		}
 		p := pb.Finish()

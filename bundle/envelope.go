@@ -71,11 +71,11 @@ func (e *Envelope) Signatures() []Signature { return e.signatures }
 
 // matchEntries compares the entries with the sums: the same names in the same
 // order. It returns the hash for each entry. unknown is the first entry whose
-// kind this version does not know.
-func (e *Envelope) matchEntries() (hashes map[string][32]byte, unknown string, err error) {
+// kind this version does not know, absent are the packs that are not there.
+func (e *Envelope) matchEntries() (hashes map[string][32]byte, unknown string, absent []string, err error) {
 	sums, err := ParseSums(e.sums)
 	if err != nil {
-		return nil, "", err
+		return nil, "", nil, err
 	}
 	hashes = make(map[string][32]byte, len(sums))
 	i := 0
@@ -83,8 +83,13 @@ func (e *Envelope) matchEntries() (hashes map[string][32]byte, unknown string, e
 		if entry.Name == container.SumsName || container.IsSignature(entry.Name) {
 			continue
 		}
+		for i < len(sums) && sums[i].Name != entry.Name && e.lacks(sums[i].Name) {
+			absent = append(absent, sums[i].Name)
+			hashes[sums[i].Name] = sums[i].Hash
+			i++
+		}
 		if i == len(sums) || sums[i].Name != entry.Name {
-			return nil, "", mismatch(entry.Name, sums[min(i, len(sums)):])
+			return nil, "", nil, mismatch(entry.Name, sums[min(i, len(sums)):])
 		}
 		if !container.IsKnown(entry.Name) && unknown == "" {
 			unknown = entry.Name
@@ -93,9 +98,18 @@ func (e *Envelope) matchEntries() (hashes map[string][32]byte, unknown string, e
 		i++
 	}
 	if i < len(sums) {
-		return nil, "", fault.Damaged("entry %s is missing from the bundle", sums[i].Name)
+		return nil, "", nil, fault.Damaged("entry %s is missing from the bundle", sums[i].Name)
 	}
-	return hashes, unknown, nil
+	return hashes, unknown, absent, nil
+}
+
+// lacks reports whether a name is that of a pack which is not there.
+func (e *Envelope) lacks(name string) bool {
+	if _, ok := container.PackDigest(name); !ok {
+		return false
+	}
+	_, there := e.c.Find(name)
+	return !there
 }
 
 // mismatch says in which way an entry is not what the sums list next.

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"bale/bundle/fault"
-	"bale/bundle/pack"
 )
 
 // cacheBytes is how many raw bytes of frames a Reader keeps. Blobs that are
@@ -119,7 +118,7 @@ func (r *Reader) loadFrame(ctx context.Context, frame int) (*rawFrame, error) {
 	if err := r.c.ReadAt(stored, r.packs[p].entry.Offset+f.Offset); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	raw, err := pack.Decode(stored, f.Raw)
+	raw, err := r.decode(ctx, f, stored)
 	if err != nil {
 		return nil, fmt.Errorf("%s, byte %d: %w", name, f.Offset, err)
 	}

@@ -80,6 +80,12 @@ func ParseHeader(b []byte) (*Header, error) {
 	return &h, nil
 }
 
+// id returns the bundle's id as bytes.
+func (h *Header) id() (id [16]byte) {
+	_, _ = hex.Decode(id[:], []byte(h.ID)) // it was checked
+	return id
+}
+
 func (h *Header) check() error {
 	for _, id := range append([]string{h.ID}, h.Bases...) {
 		if raw, err := hex.DecodeString(id); err != nil || len(raw) != 16 || hex.EncodeToString(raw) != id {
@@ -95,6 +101,9 @@ func (h *Header) check() error {
 		if slices.ContainsFunc([]byte(s), func(c byte) bool { return c < ' ' || c > '~' }) {
 			return fault.Damaged("bale.json: %q has odd characters", s)
 		}
+	}
+	if err := h.checkOrder(); err != nil {
+		return fault.Damaged("bale.json: %w", err)
 	}
 	if len(h.Features) > 0 {
 		return newer("the bundle needs feature %q, which this bale does not know", h.Features[0])

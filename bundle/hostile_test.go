@@ -97,7 +97,7 @@ func BenchmarkShortRuns(b *testing.B) {
 	}
 	var pb pack.Builder
 	frame := e.Encode(nil, raw)
-	if err := pb.Add(frame); err != nil {
+	if _, err := pb.Add(frame); err != nil {
 		b.Fatal(err)
 	}
 	p := pb.Finish()
@@ -122,7 +122,7 @@ func BenchmarkShortRuns(b *testing.B) {
 	}
 	b.SetBytes(int64(len(content)))
 	for b.Loop() {
-		if err := r.Rebuild(context.Background(), nil); err != nil {
+		if _, err := r.Rebuild(context.Background(), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,9 +1,11 @@
 package bundle
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync"
 
@@ -19,42 +21,70 @@ const maxWorkers = 4
 // pipeline compresses frames side by side and writes them in the order they
 // came, so that the result does not depend on who was fastest.
 type pipeline struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	work   chan *job // to the workers
-	order  chan *job // the same jobs, to the assembler
-	all    sync.WaitGroup
-	write  func(name string, sum [32]byte, data []byte) error
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	work    chan *job // to the workers
+	order   chan *job // the same jobs, to the assembler
+	all     sync.WaitGroup
+	level   pack.Level
+	write   writePack
+	emitted int // frames handed on
 
 	// Of the assembler, until it has ended.
+	packs  []index.Pack
+	frames []index.Frame
+	inPack int
+	meta   []*job // manifests and configs, which go to packs of their own
+
+	mu      sync.Mutex
+	placed  sync.Cond
 	builder pack.Builder
-	packs   []index.Pack
-	frames  []index.Frame
-	inPack  int
+	spots   map[int]spot // by frame, of those that may be read back
+	written []int64      // where the packs begin
+}
+
+// writePack writes a pack and returns where its first byte is.
+type writePack func(name string, sum [32]byte, data []byte) (off int64, err error)
+
+// spot is where a frame is.
+type spot struct {
+	pack             int
+	off, stored, raw int64
 }
 
 type job struct {
 	frame
+	seq    int
+	size   int64 // raw bytes
+	kind   pack.Kind
+	patch  int64 // bytes of the patch
 	stored []byte
+	err    error
 	done   chan struct{}
 }
 
 var errAborted = errors.New("bundle was given up")
 
-func newPipeline(ctx context.Context, l pack.Level, workers int, write func(string, [32]byte, []byte) error) (*pipeline, error) {
+func newPipeline(ctx context.Context, l pack.Level, workers int, write writePack) (*pipeline, error) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
 	workers = min(workers, maxWorkers)
-	p := &pipeline{work: make(chan *job, workers), order: make(chan *job, 2*workers), write: write}
+	p := &pipeline{work: make(chan *job, workers), order: make(chan *job, 2*workers), level: l, write: write, spots: make(map[int]spot)}
+	p.placed.L = &p.mu
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	context.AfterFunc(p.ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.placed.Broadcast()
+	})
 	for range workers {
 		e, err := newEncoders(l)
 		if err != nil {
 			p.cancel(err)
 			return nil, err
 		}
-		p.all.Go(func() { p.compress(e) })
+		p.all.Go(func() { p.compress(&e) })
 	}
 	p.all.Go(p.assemble)
 	return p, nil
@@ -62,9 +92,14 @@ func newPipeline(ctx context.Context, l pack.Level, workers int, write func(stri
 
 // encoders are what one worker needs: content that is compressed already is
 // not worth more than the fastest level.
-type encoders struct{ normal, packed *pack.Encoder }
+type encoders struct {
+	level          pack.Level
+	normal, packed *pack.Encoder
+	changed        changedEncoders
+}
 
 func newEncoders(l pack.Level) (e encoders, err error) {
+	e.level = l
 	if e.normal, err = pack.NewEncoder(l); err != nil {
 		return e, err
 	}
@@ -73,27 +108,29 @@ func newEncoders(l pack.Level) (e encoders, err error) {
 }
 
 // of returns the encoder for a class.
-func (e encoders) of(c class) *pack.Encoder {
+func (e *encoders) of(c class) *pack.Encoder {
 	if c == packedClass || c == correctionsClass {
 		return e.packed
 	}
 	return e.normal
 }
 
-// frame hands a frame on; it blocks while enough are under way.
-func (p *pipeline) frame(f frame) error {
-	j := &job{frame: f, done: make(chan struct{})}
+// frame hands a frame on, and returns which one it is; it blocks while enough
+// are under way.
+func (p *pipeline) frame(f frame) (seq int, err error) {
+	j := &job{frame: f, seq: p.emitted, size: int64(len(f.raw)), done: make(chan struct{})}
+	p.emitted++
 	for _, c := range []chan *job{p.order, p.work} {
 		select {
 		case c <- j:
 		case <-p.ctx.Done():
-			return context.Cause(p.ctx)
+			return j.seq, context.Cause(p.ctx)
 		}
 	}
-	return nil
+	return j.seq, nil
 }
 
-func (p *pipeline) compress(e encoders) {
+func (p *pipeline) compress(e *encoders) {
 	for {
 		select {
 		case <-p.ctx.Done():
@@ -102,7 +139,7 @@ func (p *pipeline) compress(e encoders) {
 			if !ok {
 				return
 			}
-			j.stored = e.of(j.class).Encode(newBuffer(), j.raw)
+			j.err = e.encode(j)
 			close(j.done)
 		}
 	}
@@ -115,7 +152,7 @@ func (p *pipeline) assemble() {
 			return
 		case j, ok := <-p.order:
 			if !ok {
-				if err := p.endPack(); err != nil {
+				if err := p.end(); err != nil {
 					p.cancel(err)
 				}
 				return
@@ -124,6 +161,10 @@ func (p *pipeline) assemble() {
 			case <-j.done:
 			case <-p.ctx.Done():
 				return
+			}
+			if j.class == metaClass {
+				p.hold(j)
+				continue
 			}
 			if err := p.place(j); err != nil {
 				p.cancel(err)
@@ -136,17 +177,27 @@ func (p *pipeline) assemble() {
 // place puts a compressed frame into a pack. FirstChunk keeps class and number
 // until the chunkStore turns them into ordinals.
 func (p *pipeline) place(j *job) error {
+	if j.err != nil {
+		return j.err
+	}
 	if !p.builder.Fits(len(j.stored)) {
 		if err := p.endPack(); err != nil {
 			return err
 		}
 	}
-	if err := p.builder.Add(j.stored); err != nil {
+	p.mu.Lock()
+	off, err := p.builder.Add(j.stored)
+	if j.kind == pack.Plain {
+		p.spots[j.seq] = spot{len(p.written), off, int64(len(j.stored)), j.size}
+	}
+	p.placed.Broadcast()
+	p.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	p.frames = append(p.frames, index.Frame{
-		Kind: pack.Plain, FirstChunk: uint32(j.class)<<classShift | j.first, Chunks: j.count,
-		Stored: int64(len(j.stored)), Raw: int64(len(j.raw)),
+		Kind: j.kind, FirstChunk: uint32(j.class)<<classShift | j.first, Chunks: j.count,
+		Stored: int64(len(j.stored)), Raw: j.size, Dictionary: j.dictionary, Patch: j.patch,
 	})
 	p.inPack++
 	freeBuffer(j.raw)
@@ -154,14 +205,67 @@ func (p *pipeline) place(j *job) error {
 	return nil
 }
 
+// hold keeps a frame for the end, in no more memory than it takes.
+func (p *pipeline) hold(j *job) {
+	stored := bytes.Clone(j.stored)
+	freeBuffer(j.raw)
+	freeBuffer(j.stored)
+	j.raw, j.stored = nil, stored
+	p.meta = append(p.meta, j)
+}
+
+// end writes what is left: content, and then manifests and configs in packs of
+// their own, which is what a receipt keeps.
+func (p *pipeline) end() error {
+	if err := p.endPack(); err != nil {
+		return err
+	}
+	for _, j := range p.meta {
+		if err := p.place(j); err != nil {
+			return err
+		}
+	}
+	return p.endPack()
+}
+
+// read returns a plain frame as it was placed, and its raw size. It waits for
+// it if need be; back reads what was written.
+func (p *pipeline) read(seq int, back io.ReaderAt) (stored []byte, raw int64, err error) {
+	p.mu.Lock()
+	s, ok := p.spots[seq]
+	for ; !ok; s, ok = p.spots[seq] {
+		if p.ctx.Err() != nil {
+			p.mu.Unlock()
+			return nil, 0, context.Cause(p.ctx)
+		}
+		p.placed.Wait()
+	}
+	if s.pack == len(p.written) {
+		stored = bytes.Clone(p.builder.Bytes(s.off, s.stored))
+		p.mu.Unlock()
+		return stored, s.raw, nil
+	}
+	off := p.written[s.pack] + s.off
+	p.mu.Unlock()
+	stored = make([]byte, s.stored)
+	if n, err := back.ReadAt(stored, off); n < len(stored) {
+		return nil, 0, fmt.Errorf("read back what was written: %w", err)
+	}
+	return stored, s.raw, nil
+}
+
 func (p *pipeline) endPack() error {
 	if p.builder.Empty() {
 		return nil
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	f := p.builder.Finish()
-	if err := p.write(container.PackName(f.Digest), f.Sum, f.Data); err != nil {
+	off, err := p.write(container.PackName(f.Digest), f.Sum, f.Data)
+	if err != nil {
 		return fmt.Errorf("write pack: %w", err)
 	}
+	p.written = append(p.written, off)
 	p.packs = append(p.packs, index.Pack{Digest: f.Digest, Size: int64(len(f.Data)), Frames: p.inPack})
 	p.inPack = 0
 	return nil

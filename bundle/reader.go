@@ -3,10 +3,12 @@ package bundle
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -29,11 +31,16 @@ type Voucher interface {
 // first touched, chunks when they are decompressed, blobs when they are rebuilt.
 // It is safe for concurrent use.
 type Reader struct {
-	c      *container.Reader
-	header *Header
-	index  *index.Index
-	packs  []packState
-	frames *frameCache
+	c        *container.Reader
+	envelope *Envelope
+	sums     map[string][32]byte // of entries
+	header   *Header
+	index    *index.Index
+	packs    []packState
+	absent   int // packs that are not there, the first ones: this is a receipt
+	frames   *frameCache
+	base     Content // of external chunks; may be nil
+	own      ownChunks
 }
 
 // packState is where a pack lies and whether it was checked.
@@ -46,15 +53,33 @@ type packState struct {
 }
 
 // Open parses the bundle for which v vouches, and checks everything that can
-// be checked without reading packs.
+// be checked without reading packs. A receipt and an inventory, which have no
+// content, are a [fault.ErrMissing].
 func Open(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
+	r, err := OpenIndex(ctx, e, v)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.absent > 0:
+		return nil, fault.WithHint(fault.Missing("this is a receipt, without the bundle's content"),
+			"a receipt is for save --base; load the bundle itself")
+	case r.lists():
+		return nil, fault.WithHint(fault.Missing("this is an inventory: it says what is at a place and has no content"),
+			"an inventory is for save --base")
+	}
+	return r, nil
+}
+
+// OpenIndex is [Open] for those who can do without content: it takes receipts
+// and inventories too.
+func OpenIndex(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
 	if e.c == nil {
 		return nil, errors.New("open bundle: the envelope has no container")
 	}
 	if err := v.Vouches(e.sums); err != nil {
 		return nil, err
 	}
-	hashes, unknown, err := e.matchEntries()
+	hashes, unknown, absent, err := e.matchEntries()
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +87,7 @@ func Open(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{c: e.c}
+	r := &Reader{c: e.c, envelope: e, sums: hashes}
 	if r.header, err = ParseHeader(raw); err != nil {
 		return nil, err
 	}
@@ -75,7 +100,7 @@ func Open(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
 	if err := r.readIndex(ctx, hashes); err != nil {
 		return nil, err
 	}
-	if err := r.findPacks(hashes); err != nil {
+	if err := r.findPacks(hashes, absent); err != nil {
 		return nil, err
 	}
 	r.frames = newFrameCache(r.loadFrame)
@@ -96,14 +121,12 @@ func (r *Reader) readIndex(ctx context.Context, hashes map[string][32]byte) erro
 	if err != nil {
 		return err
 	}
-	// The format can say more than this version can do. What it cannot do it
-	// refuses here, before anything is written anywhere.
-	if len(x.Bases) > 0 || x.Chunks.Own() < x.Chunks.Len() || len(r.header.Bases) > 0 {
-		return newer("the bundle is an update that builds on other bundles")
+	if len(x.Bases) != len(r.header.Bases) {
+		return fault.Damaged("the index names %d bases, bale.json %d", len(x.Bases), len(r.header.Bases))
 	}
-	for i := range x.Frames {
-		if x.Frames[i].Kind != pack.Plain {
-			return newer("the bundle has frames with dictionaries")
+	for i, id := range r.header.Bases {
+		if hex.EncodeToString(x.Bases[i].ID[:]) != id {
+			return fault.Damaged("the index names base %x, bale.json %s", x.Bases[i].ID, id)
 		}
 	}
 	for i := range x.Blobs {
@@ -156,7 +179,20 @@ func (r *Reader) pinIndex(ctx context.Context, e container.Entry, want [32]byte)
 }
 
 // findPacks matches the packs of the index with the entries of the container.
-func (r *Reader) findPacks(hashes map[string][32]byte) error {
+// Of a receipt the first packs are absent, but never those with what names
+// images.
+func (r *Reader) findPacks(hashes map[string][32]byte, absent []string) error {
+	if len(absent) > 0 {
+		if len(absent) > r.firstRoot() {
+			return fault.Damaged("entry %s is missing from the bundle", absent[0])
+		}
+		for i, name := range absent {
+			if name != container.PackName(r.index.Packs[i].Digest) {
+				return fault.Damaged("entry %s is missing from the bundle", name)
+			}
+		}
+		r.absent = len(absent)
+	}
 	var entries []container.Entry
 	for _, e := range r.c.Entries() {
 		d, ok := container.PackDigest(e.Name)
@@ -168,11 +204,12 @@ func (r *Reader) findPacks(hashes map[string][32]byte) error {
 		}
 		entries = append(entries, e)
 	}
-	if len(entries) != len(r.index.Packs) {
+	if r.absent+len(entries) != len(r.index.Packs) {
 		return fault.Damaged("the index has %d packs, the bundle %d", len(r.index.Packs), len(entries))
 	}
-	r.packs = make([]packState, len(entries))
+	r.packs = make([]packState, len(r.index.Packs))
 	for i, e := range entries {
+		i += r.absent
 		p := r.index.Packs[i]
 		if e.Name != container.PackName(p.Digest) || e.Size != p.Size {
 			return fault.Damaged("the index has pack %s of %d bytes where the bundle has %s of %d", p.Digest, p.Size, e.Name, e.Size)
@@ -181,6 +218,40 @@ func (r *Reader) findPacks(hashes map[string][32]byte) error {
 	}
 	return nil
 }
+
+// firstRoot returns the first pack that holds an image's root, or the number of
+// packs.
+func (r *Reader) firstRoot() int {
+	first := len(r.index.Packs)
+	for i := range r.index.Images {
+		if b, ok := r.index.Blob(r.index.Images[i].Digest); ok {
+			first = min(first, r.firstPack(b))
+		}
+	}
+	return first
+}
+
+// firstPack returns the first pack that a blob needs.
+func (r *Reader) firstPack(b *index.Blob) int {
+	first := len(r.index.Packs)
+	for _, runs := range b.Lanes {
+		for _, run := range runs {
+			// Later chunks lie in later packs.
+			if f, own := r.index.Frame(run.First); own {
+				first = min(first, int(r.index.Frames[f].Pack))
+			}
+		}
+	}
+	return first
+}
+
+// lists reports whether there are blobs that are only listed.
+func (r *Reader) lists() bool {
+	return slices.ContainsFunc(r.index.Blobs, func(b index.Blob) bool { return b.Recipe == index.Listed })
+}
+
+// Detached reports whether this is a receipt: content is not there.
+func (r *Reader) Detached() bool { return r.absent > 0 }
 
 // Header returns bale.json.
 func (r *Reader) Header() Header { return *r.header }
@@ -191,6 +262,9 @@ func (r *Reader) Index() *index.Index { return r.index }
 // checkPack checks a pack against its sum, once. A pack that was found good
 // or damaged stays so; an interrupted or failed read is tried again.
 func (r *Reader) checkPack(ctx context.Context, i int, progress func(int64)) error {
+	if i < r.absent {
+		return fault.Missing("pack %s is not in the receipt", r.index.Packs[i].Digest)
+	}
 	p := &r.packs[i]
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -216,7 +290,7 @@ func (r *Reader) checkPack(ctx context.Context, i int, progress func(int64)) err
 // Check reads every pack and compares it with its sum: what sha256sum -c does.
 // progress, if not nil, is called with the bytes read since the call before.
 func (r *Reader) Check(ctx context.Context, progress func(int64)) error {
-	for i := range r.packs {
+	for i := r.absent; i < len(r.packs); i++ {
 		if err := r.checkPack(ctx, i, progress); err != nil {
 			return err
 		}

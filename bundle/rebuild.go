@@ -14,14 +14,12 @@ import (
 
 // Rebuild rebuilds every blob, several at a time, and compares it with its
 // digest, without keeping it: afterwards it is sure that all of them can be
-// had from this bundle. Where [Reader.Check] finds what happened on the way,
+// had from this bundle and what it builds on, but for those that need what is
+// not at hand ([Reader.Carries]), of which it returns how many there are. Where [Reader.Check] finds what happened on the way,
 // this finds what was wrong from the beginning.
 // progress, if not nil, is called with the bytes rebuilt since the call before.
-func (r *Reader) Rebuild(ctx context.Context, progress func(int64)) error {
-	blobs := make([]*index.Blob, len(r.index.Blobs))
-	for i := range blobs {
-		blobs[i] = &r.index.Blobs[i]
-	}
+func (r *Reader) Rebuild(ctx context.Context, progress func(int64)) (left int, err error) {
+	blobs := r.carried()
 	// In the order of the packs, so that most frames are decompressed once.
 	sort.SliceStable(blobs, func(i, j int) bool { return firstChunk(blobs[i]) < firstChunk(blobs[j]) })
 	group, gctx := errgroup.WithContext(ctx)
@@ -37,7 +35,18 @@ func (r *Reader) Rebuild(ctx context.Context, progress func(int64)) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	return len(r.index.Blobs) - len(blobs), group.Wait()
+}
+
+// carried returns the blobs that can be rebuilt.
+func (r *Reader) carried() []*index.Blob {
+	var blobs []*index.Blob
+	for i := range r.index.Blobs {
+		if b := &r.index.Blobs[i]; r.Carries(b.Digest) {
+			blobs = append(blobs, b)
+		}
+	}
+	return blobs
 }
 
 func (r *Reader) rebuild(ctx context.Context, b *index.Blob, progress func(int64)) error {
@@ -71,8 +80,8 @@ func firstChunk(b *index.Blob) uint32 {
 
 // BlobBytes returns how many bytes [Reader.Rebuild] rebuilds.
 func (r *Reader) BlobBytes() (n int64) {
-	for i := range r.index.Blobs {
-		n += r.index.Blobs[i].Size
+	for _, b := range r.carried() {
+		n += b.Size
 	}
 	return n
 }

@@ -17,7 +17,7 @@ import (
 // decide about (FORMAT.md, section 13).
 type trial struct {
 	splitter *chunk.Splitter
-	with     encoders
+	with     *encoders
 	open     [classes][]byte
 	stored   []byte // room for a frame
 	seen     map[uint64]struct{}
@@ -41,7 +41,8 @@ func newTrial() (*trial, error) {
 	if t.splitter, err = chunk.NewSplitter(); err != nil {
 		return nil, err
 	}
-	t.with, err = newEncoders(pack.Default)
+	with, err := newEncoders(pack.Default)
+	t.with = &with
 	return t, err
 }
 

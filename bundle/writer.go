@@ -1,6 +1,7 @@
 package bundle
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
@@ -28,8 +29,23 @@ type WriterOptions struct {
 	ID      [16]byte  // zero: random
 	Created time.Time // whole seconds count
 	Creator string    // program and version
-	Level   pack.Level
-	Workers int // compressing side by side; 0: as many as there are cores
+	// Name and Sequence are for policies: which line of bundles this is one of,
+	// and the how manieth. Both may be empty.
+	Name     string
+	Sequence uint64
+	Level    pack.Level
+	Workers  int // compressing side by side; 0: as many as there are cores
+
+	// Bases say what need not be carried, because it is there where the bundle
+	// goes: bundles, receipts or inventories. Those with content also serve to
+	// compare changed files with. They must not be closed before Finish.
+	Bases []*Reader
+	// ReadBack reads what was written to w. With it changed files are compared
+	// with earlier ones of the same bundle; nil does without.
+	ReadBack io.ReaderAt
+	// Inventory makes the bundle only list content: it carries manifests and
+	// configs only, and Bases must be empty.
+	Inventory bool
 }
 
 // Writer makes a bundle front to back on any io.Writer. Its output depends on
@@ -44,7 +60,11 @@ type Writer struct {
 	splitter *chunk.Splitter
 	blobs    []index.Blob // runs hold ids of the chunkStore until Finish
 	known    map[digest.Digest]bool
+	raw      map[digest.Digest]index.Hash // of what blobs decompress to
 	images   []index.Image
+	old      *predecessors // nil if nothing can be compared
+	bases    []*Reader
+	header   Header
 	signed   int
 	finished bool
 	broken   error // a blob that could not be taken in whole
@@ -60,7 +80,14 @@ func NewWriter(ctx context.Context, w io.Writer, o WriterOptions) (*Writer, erro
 	}
 	h := Header{
 		Format: formatName, Version: Version, ID: hex.EncodeToString(o.ID[:]),
-		Created: o.Created.UTC().Truncate(time.Second), Creator: o.Creator,
+		Created: o.Created.UTC().Truncate(time.Second), Creator: o.Creator, Name: o.Name, Sequence: o.Sequence,
+	}
+	for _, r := range o.Bases {
+		h.Bases = append(h.Bases, r.header.ID)
+	}
+	if o.Inventory {
+		// What it lists builds on the place itself, which goes by the same id.
+		h.Bases = []string{h.ID}
 	}
 	if err := h.check(); err != nil {
 		return nil, err
@@ -69,7 +96,7 @@ func NewWriter(ctx context.Context, w io.Writer, o WriterOptions) (*Writer, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &Writer{known: make(map[digest.Digest]bool)}
+	b := &Writer{known: make(map[digest.Digest]bool), raw: make(map[digest.Digest]index.Hash), bases: o.Bases, header: h}
 	if b.out, err = container.NewWriter(w, h.Created); err != nil {
 		return nil, err
 	}
@@ -79,11 +106,37 @@ func NewWriter(ctx context.Context, w io.Writer, o WriterOptions) (*Writer, erro
 	if err := b.add(container.HeaderName, sha256.Sum256(head), head); err != nil {
 		return nil, err
 	}
-	if b.pipe, err = newPipeline(ctx, o.Level, o.Workers, b.add); err != nil {
+	var bases *held
+	if len(o.Bases) > 0 {
+		if bases, err = newHeld(o.Bases); err != nil {
+			return nil, err
+		}
+	}
+	if b.pipe, err = newPipeline(ctx, o.Level, o.Workers, b.addPack); err != nil {
 		return nil, err
 	}
-	b.chunks = newChunkStore(b.pipe.frame)
+	b.chunks = newChunkStore(bases, b.pipe.frame)
+	b.chunks.listing = o.Inventory
+	if o.ReadBack != nil && !o.Inventory {
+		b.chunks.back = newReadBack(b.pipe, b.chunks, o.ReadBack)
+		b.old = newPredecessors()
+	}
+	if bases != nil {
+		if b.old == nil {
+			b.old = newPredecessors()
+		}
+		if err := b.old.addBases(ctx, bases); err != nil {
+			b.Abort()
+			return nil, fmt.Errorf("look into the bases: %w", err)
+		}
+	}
 	return b, nil
+}
+
+// addPack writes a pack and returns where it begins.
+func (b *Writer) addPack(name string, sum [32]byte, data []byte) (off int64, err error) {
+	off = b.out.Size() + container.BlockSize
+	return off, b.add(name, sum, data)
 }
 
 // add writes an entry and remembers its sum. The pipeline calls it for packs,
@@ -107,6 +160,9 @@ type BlobOptions struct {
 	// Prepared is the recipe of this very blob; nil: it is stored as it came.
 	// It may be closed when AddBlob has returned.
 	Prepared *Prepared
+	// Unpack lists what a gzip blob decompresses to, without a recipe: the blob
+	// cannot be had from the bundle, but others can build on what is in it.
+	Unpack bool
 }
 
 // AddBlob takes in a blob: r must hold exactly its size bytes with its digest,
@@ -135,30 +191,43 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 		return err
 	}
 	var raw io.Reader = v
-	if p := o.Prepared; p != nil {
-		if p.digest != d || p.size != size {
-			return fmt.Errorf("the recipe for blob %s is that of %s", d, p.digest)
-		}
-		raw = &inflated{deflate.NewInflater(v), v}
-	}
-	var lanes [chunk.Lanes][]index.Run
 	x := index.Blob{Digest: d, Size: size, Recipe: index.Stored}
+	switch p := o.Prepared; {
+	case p != nil && (p.digest != d || p.size != size):
+		return fmt.Errorf("the recipe for blob %s is that of %s", d, p.digest)
+	case p != nil:
+		raw = &inflated{deflate.NewInflater(v), v}
+	case o.Unpack:
+		in := bufio.NewReader(v)
+		raw = in
+		if head, _ := in.Peek(len(gzipMagic)); string(head) == gzipMagic {
+			x.Recipe = index.Listed
+			raw = &inflated{deflate.NewInflater(in), v}
+		}
+	}
+	sum := sha256.New()
+	if raw != io.Reader(v) {
+		raw = io.TeeReader(raw, sum)
+	}
+	t := b.newTracker(o)
+	var lanes [chunk.Lanes][]index.Run
 	spans, err := b.splitter.Split(raw, func(p chunk.Piece) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		x.RawSize += int64(len(p.Data))
-		class := classOf(p.Kind, o.Meta)
-		id, err := b.chunks.put(class, p.Data)
+		id, err := b.chunks.putChanged(ctx, classOf(p.Kind, o.Meta), p.Data, t.change(p))
 		if err != nil {
 			return err
 		}
+		t.put(p, id)
 		lanes[p.Lane] = appendRun(lanes[p.Lane], id, 1)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	t.end(lanes[chunk.Structure])
 	switch {
 	case len(lanes[chunk.Structure]) == 0:
 		x.Lanes = [][]index.Run{lanes[chunk.Content]}
@@ -172,6 +241,9 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 		for _, s := range spans {
 			x.Weave.Add(s.Length)
 		}
+	}
+	if o.Prepared != nil || x.Recipe == index.Listed {
+		b.raw[d] = index.Hash(sum.Sum(nil))
 	}
 	if o.Prepared != nil {
 		if err := b.takeApart(ctx, &x, o.Prepared); err != nil {
@@ -191,7 +263,10 @@ func (b *Writer) AddImage(i index.Image) error {
 	return nil
 }
 
-var errFinished = errors.New("bundle is finished already")
+var (
+	errFinished = errors.New("bundle is finished already")
+	errNotHeld  = errors.New("no base holds the blob with its recipe")
+)
 
 // Finish writes what is left, the index and SHA256SUMS, and returns the bytes
 // of SHA256SUMS to be signed.
@@ -202,7 +277,7 @@ func (b *Writer) Finish(ctx context.Context) ([]byte, error) {
 	b.finished = true
 	err := b.broken
 	if err == nil {
-		err = b.chunks.flush()
+		err = b.chunks.flush(ctx)
 	}
 	// The pipeline must end before anything else is written, also on errors.
 	packs, frames, perr := b.pipe.finish(err == nil)
@@ -217,6 +292,12 @@ func (b *Writer) Finish(ctx context.Context) ([]byte, error) {
 	}
 	x := &index.Index{Packs: packs, Frames: frames, Blobs: b.blobs, Images: b.images}
 	b.chunks.place(x)
+	if b.chunks.listing {
+		b.listed(x)
+	}
+	for d, h := range b.raw {
+		x.SetRawHash(d, h)
+	}
 	sort.Slice(x.Blobs, func(i, j int) bool { return x.Blobs[i].Digest < x.Blobs[j].Digest })
 	var raw bytes.Buffer
 	if err := x.Write(&raw); err != nil {

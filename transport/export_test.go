@@ -6,6 +6,8 @@ const (
 	AheadCount   = aheadCount
 	AheadLarge   = aheadLarge
 	InMemory     = inMemory
+	MaxAsks      = maxAsks
+	MaxLooks     = maxLooks
 	MaxManifests = maxManifests
 	MaxURLs      = maxURLs
 )

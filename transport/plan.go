@@ -119,6 +119,15 @@ func (p *Plan) Blobs() (copied, skipped int) {
 	return copied, skipped
 }
 
+// Lacking returns the layers and configs that will be copied.
+func (p *Plan) Lacking() []v1.Descriptor {
+	var out []v1.Descriptor
+	for _, i := range slices.Concat(wanted(p.layers), wanted(p.configs)) {
+		out = append(out, i.desc)
+	}
+	return out
+}
+
 // targets returns the images as they will be at the sink, each once.
 func (p *Plan) targets() []Image {
 	var images []Image

@@ -12,6 +12,13 @@ type Piece struct {
 	Lane Lane
 	Kind Kind
 	Data []byte // valid until the call it is passed to returns
+	File *File  // of a tar that Data belongs to, nil if none; the same for all its pieces
+}
+
+// File is a file in a tar.
+type File struct {
+	Name string // as the tar has it
+	Size int64
 }
 
 // Span is a stretch of content that lies in one lane. Spans alternate between
@@ -36,6 +43,7 @@ type Splitter struct {
 	in                 *bufio.Reader
 	emit               func(Piece) error
 	kind               Kind
+	file               *File
 	headers            bytes.Buffer // structure not cut yet
 	spans              []Span
 }
@@ -67,6 +75,7 @@ func (s *Splitter) Split(r io.Reader, emit func(Piece) error) ([]Span, error) {
 	s.spans = s.spans[:0]
 	s.headers.Reset()
 	s.kind = Data
+	s.file = nil
 	start, err := s.in.Peek(blockSize)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
@@ -90,8 +99,9 @@ func (s *Splitter) Split(r io.Reader, emit func(Piece) error) ([]Span, error) {
 // tar cuts a tar from header to header. What does not look like one any more
 // is cut as plain content.
 func (s *Splitter) tar() error {
-	pax := int64(-1)
+	before := noExtension
 	for {
+		s.file = nil
 		block, err := s.in.Peek(blockSize)
 		if errors.Is(err, io.EOF) {
 			return s.plain(s.in)
@@ -103,24 +113,31 @@ func (s *Splitter) tar() error {
 			if err := s.header(blockSize); err != nil {
 				return err
 			}
-			pax = -1
+			before = noExtension
 			continue
 		}
 		e, ok := entry{}, false
 		if isHeader(block) && len(s.spans) < maxSpans {
-			e, ok = parseEntry(block, pax)
+			e, ok = parseEntry(block, before)
 		}
 		if !ok {
 			return s.plain(s.in)
 		}
-		pax = -1
+		name := before.name
+		if name == "" {
+			name = entryName(block)
+		}
+		if !e.extends {
+			before = noExtension
+		}
 		if err := s.header(blockSize); err != nil {
 			return err
 		}
 		switch {
-		case e.pax && e.size <= maxPax:
-			pax, err = s.paxRecords(e.size)
+		case (e.pax || e.long) && e.size <= maxPax:
+			err = s.payload(e, &before)
 		case e.content:
+			s.file = &File{name, e.size}
 			err = s.plain(io.LimitReader(s.in, e.size))
 		default:
 			err = s.header(e.size)
@@ -134,15 +151,14 @@ func (s *Splitter) tar() error {
 	}
 }
 
-// paxRecords takes pax records as structure and returns the size in them, or -1.
-func (s *Splitter) paxRecords(size int64) (int64, error) {
-	records := make([]byte, 0, size)
-	buf := bytes.NewBuffer(records)
-	if _, err := io.CopyN(buf, s.in, size); err != nil && !errors.Is(err, io.EOF) {
-		return -1, err
+// payload takes what follows an extension header as structure, and notes it.
+func (s *Splitter) payload(e entry, x *extension) error {
+	var buf bytes.Buffer
+	if _, err := io.CopyN(&buf, s.in, e.size); err != nil && !errors.Is(err, io.EOF) {
+		return err
 	}
-	n := paxSize(buf.Bytes())
-	return n, s.structureBytes(buf.Bytes())
+	x.payload(e, buf.Bytes())
+	return s.structureBytes(buf.Bytes())
 }
 
 // header takes n bytes as structure; fewer, if the content ends early.
@@ -184,7 +200,7 @@ func (s *Splitter) headerChunk() error {
 	if err != nil {
 		return err
 	}
-	return s.emit(Piece{Structure, Headers, s.headers.Next(n)})
+	return s.emit(Piece{Structure, Headers, s.headers.Next(n), nil})
 }
 
 // flush emits the rest of the structure lane.
@@ -201,7 +217,7 @@ func (s *Splitter) flush() error {
 func (s *Splitter) plain(r io.Reader) error {
 	return s.content.cut(r, func(p []byte) error {
 		s.span(Content, len(p))
-		return s.emit(Piece{Content, s.kind, p})
+		return s.emit(Piece{Content, s.kind, p, s.file})
 	})
 }
 

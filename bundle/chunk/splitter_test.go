@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -223,9 +224,63 @@ func TestPaxSize(t *testing.T) {
 		"11 size=-1\n":                      -1,
 		"18446744073709551616 size=12345\n": -1,
 	} {
-		if got := paxSize([]byte(in)); got != want {
-			t.Errorf("%q: %d, not %d", in, got, want)
+		x := noExtension
+		if x.payload(entry{pax: true}, []byte(in)); x.size != want {
+			t.Errorf("%q: %d, not %d", in, x.size, want)
 		}
+	}
+}
+
+// Who has only the structure finds the same files as who has all of it.
+func TestFiles(t *testing.T) {
+	for name, in := range map[string][]byte{
+		"tar":      sampleTar(t, 1),
+		"cut":      sampleTar(t, 1)[:100_000],
+		"no tar":   noise(1, 5000),
+		"nothing":  nil,
+		"one long": sampleTar(t, 1)[:512],
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := NewSplitter()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []File
+			var last *File
+			var structure []byte
+			if _, err := s.Split(bytes.NewReader(in), func(p Piece) error {
+				if p.Lane == Structure {
+					structure = append(structure, p.Data...)
+				} else if p.File != nil && p.File != last {
+					last = p.File
+					want = append(want, *last)
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			var got []File
+			if err := Files(bytes.NewReader(structure), func(f File) error { got = append(got, f); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			// Of a tar that was cut the last file may have a header and no content.
+			if len(got) > len(want) {
+				got = got[:len(want)]
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%v, want %v", got, want)
+			}
+			if name == "tar" {
+				names := make(map[string]int64)
+				for _, f := range got {
+					names[f.Name] = f.Size
+				}
+				long := strings.Repeat("long/", 60) + "f"
+				if len(got) != 202 || names["usr/"+long] != 3 || names["gnu/"+long] != 3 || names["usr/lib/big"] != 1_500_000 {
+					t.Errorf("%d files: %v", len(got), names)
+				}
+			}
+		})
 	}
 }
 

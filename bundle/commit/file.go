@@ -126,6 +126,10 @@ func (c *File) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// ReadAt implements io.ReaderAt on what was written. It may be called while
+// another goroutine writes.
+func (c *File) ReadAt(p []byte, off int64) (int, error) { return c.f.ReadAt(p, off) }
+
 // Commit publishes the file and ends its use. After an error, or if ctx has
 // ended, nothing is published; with one exception: if the folder cannot be
 // flushed, the file is there and whole, but may not survive a power cut.

@@ -30,12 +30,16 @@ func (l *loader) blob(d *decoder) {
 	if d.err != nil {
 		return
 	}
-	if b.Recipe > Deflate {
+	if b.Recipe > Listed {
 		d.err = fault.WithHint(fault.Unsupported("blob %s needs recipe %d, which is not known", b.Digest, b.Recipe), "use a newer bale")
 		return
 	}
 	if b.Recipe == Stored && (b.Size != b.RawSize || len(b.Params) > 0 || len(b.Extra) > 0) {
 		d.fail("index: blob %s is stored, but not as its raw bytes", b.Digest)
+		return
+	}
+	if b.Recipe == Listed && (len(b.Params) > 0 || len(b.Extra) > 0) {
+		d.fail("index: blob %s is only listed, and has a recipe", b.Digest)
 		return
 	}
 	if len(l.x.Blobs) == MaxBlobs {

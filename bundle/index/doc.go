@@ -1,5 +1,5 @@
 // Package index holds the table of contents of a bundle: packs, frames,
-// chunks, blobs with their recipes, and images (FORMAT.md, section 5).
+// chunks, bases, blobs with their recipes, and images (FORMAT.md, section 5).
 //
 // An Index that [Read] returns is consistent in itself: ordinals are in range
 // and sizes add up. Whether it fits the packs of its bundle is for package
@@ -26,6 +26,9 @@ const (
 	MaxName       = 512      // bytes of an image's name
 	MaxMediaType  = 255      // bytes
 	MaxImages     = 1 << 16
+	MaxBases      = 1 << 12
+	MaxBaseBlobs  = 1 << 20 // of all bases
+	MaxBaseImages = 1 << 16 // names, of all bases
 	Version       = 1
 	targetSegment = 4 << 20 // raw bytes after which the writer starts another
 	maxLanes      = 2
@@ -47,6 +50,8 @@ type Index struct {
 	Bases  []Base
 	Blobs  []Blob // sorted by digest
 	Images []Image
+
+	raw map[digest.Digest]Hash
 }
 
 // Pack is one pack. Its frames follow those of the pack before it.
@@ -59,19 +64,33 @@ type Pack struct {
 // Frame is one frame. Its chunks follow those of the frame before it.
 type Frame struct {
 	Kind       pack.Kind
-	Pack       uint32   // ordinal of its pack
-	FirstChunk uint32   // ordinal of its first chunk
-	Chunks     uint32   // how many
-	Offset     int64    // in its pack
-	Stored     int64    // bytes in its pack
-	Raw        int64    // bytes it decompresses to
-	Dictionary []uint32 // chunks, for kind Dictionary
+	Pack       uint32 // ordinal of its pack
+	FirstChunk uint32 // ordinal of its first chunk
+	Chunks     uint32 // how many
+	Offset     int64  // in its pack
+	Stored     int64  // bytes in its pack
+	Raw        int64  // bytes it decompresses to
+	Dictionary []Run  // chunks that it builds on, for kinds Dictionary and Patch
+	Patch      int64  // bytes of the patch, for kind Patch
 }
 
-// Base is a bundle that external chunks come from.
+// Base is earlier content that external chunks come from: a bundle, or images
+// at a place. The external chunks of a base follow those of the base before.
 type Base struct {
 	ID     [16]byte
-	Chunks int
+	Chunks int        // external chunks that come from it
+	Blobs  []BaseBlob // where these are found in images; first those of Blobs[0], and so on
+	Images []string   // what the images were called
+}
+
+// BaseBlob is a blob of a base in whose raw bytes external chunks are found by
+// cutting them again as package chunk does.
+type BaseBlob struct {
+	Digest  digest.Digest
+	Size    int64
+	Raw     Hash  // SHA-256 of the raw bytes: a layer's diff id
+	RawSize int64 // bytes of the blob itself, or of what it decompresses to
+	Chunks  int   // external chunks that are found here, and in no blob before
 }
 
 // Recipe is how a blob is rebuilt from its raw bytes.
@@ -81,6 +100,7 @@ type Recipe uint64
 const (
 	Stored  Recipe = 0 // the blob is its raw bytes
 	Deflate Recipe = 1 // a gzip stream, rebuilt from raw bytes and corrections
+	Listed  Recipe = 2 // only what its raw bytes are: it cannot be rebuilt
 )
 
 // String returns the recipe's name.
@@ -90,6 +110,8 @@ func (r Recipe) String() string {
 		return "stored"
 	case Deflate:
 		return "deflate"
+	case Listed:
+		return "listed"
 	}
 	return "unknown"
 }
@@ -155,6 +177,22 @@ func (x *Index) Blob(d digest.Digest) (*Blob, bool) {
 		return nil, false
 	}
 	return &x.Blobs[i], true
+}
+
+// RawHash returns the SHA-256 of what a blob decompresses to (of the blob
+// itself, if it is stored), and false if that is not known.
+func (x *Index) RawHash(d digest.Digest) (Hash, bool) {
+	h, ok := x.raw[d]
+	return h, ok
+}
+
+// SetRawHash notes the SHA-256 of what a blob decompresses to. An index has it
+// for all blobs that are not stored, or for none.
+func (x *Index) SetRawHash(d digest.Digest, h Hash) {
+	if x.raw == nil {
+		x.raw = make(map[digest.Digest]Hash)
+	}
+	x.raw[d] = h
 }
 
 // Frame returns the ordinal of the frame that holds a chunk, and false for an

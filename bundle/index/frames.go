@@ -28,10 +28,14 @@ func (l *loader) frameItem(d *decoder) {
 	}
 	switch f.Kind {
 	case pack.Plain:
-	case pack.Dictionary:
-		n := d.count("dictionary chunks")
-		for range n {
-			f.Dictionary = append(f.Dictionary, uint32(d.number("dictionary chunk", MaxChunks-1)))
+	case pack.Dictionary, pack.Patch:
+		// What these name is compared with the chunks when all are there.
+		f.Dictionary, _ = d.runs(MaxChunks)
+		if d.err == nil && len(f.Dictionary) == 0 {
+			d.fail("index: frame %d builds on nothing", len(l.x.Frames))
+		}
+		if f.Kind == pack.Patch {
+			f.Patch = int64(d.number("size of a patch", uint64(pack.MaxPatch(f.Raw))))
 		}
 	default:
 		if d.err == nil {
@@ -112,12 +116,26 @@ func (x *Index) check() error {
 // checkDictionaries makes sure that no dictionary needs a dictionary.
 func (x *Index) checkDictionaries() error {
 	for i := range x.Frames {
-		for _, c := range x.Frames[i].Dictionary {
-			if int(c) >= x.Chunks.Len() {
-				return fault.Damaged("index: the dictionary of frame %d names chunk %d, which does not exist", i, c)
+		var size int64
+		for _, r := range x.Frames[i].Dictionary {
+			if uint64(r.First)+uint64(r.Count) > uint64(x.Chunks.Len()) {
+				return fault.Damaged("index: the dictionary of frame %d names chunk %d, which does not exist", i, r.First+r.Count-1)
 			}
-			if f, own := x.Frame(c); own && x.Frames[f].Kind != pack.Plain {
-				return fault.Damaged("index: the dictionary of frame %d needs a dictionary itself", i)
+			for c := r.First; c < r.First+r.Count; {
+				// Whole frames at a time; the external chunks follow all of them.
+				f, own := x.Frame(c)
+				end := r.First + r.Count
+				if own {
+					if x.Frames[f].Kind != pack.Plain {
+						return fault.Damaged("index: the dictionary of frame %d needs a dictionary itself", i)
+					}
+					end = min(end, x.Frames[f].FirstChunk+x.Frames[f].Chunks)
+				}
+				for ; c < end; c++ {
+					if size += x.Chunks.Length(c); size > pack.MaxDictionary {
+						return fault.Damaged("index: the dictionary of frame %d has more than %d bytes", i, pack.MaxDictionary)
+					}
+				}
 			}
 		}
 	}

@@ -51,7 +51,7 @@ func Read(ctx context.Context, r io.ReaderAt, size int64) (*Index, error) {
 	if err := l.x.check(); err != nil {
 		return nil, err
 	}
-	return l.x, nil
+	return l.x, l.rawHashes()
 }
 
 // loader holds what reading needs to remember between segments.
@@ -62,6 +62,8 @@ type loader struct {
 	next       nextFrame
 	references uint64
 	names      map[string]bool
+	raw        []Hash
+	base       struct{ blobs, images, chunks int } // seen so far, of all bases
 }
 
 // root reads header and root.
@@ -99,7 +101,7 @@ func (l *loader) root() ([]segment, error) {
 			return nil, fault.Damaged("index segment of %d bytes claims %d items", s.raw, s.items)
 		case s.raw > budget:
 			return nil, fault.Damaged("index of %d bytes claims more than it can hold", l.size)
-		case (s.kind == chunksTable || s.kind == externalTable) && s.raw > freeHashes+rawPerHashes*s.stored:
+		case (s.kind == chunksTable || s.kind == externalTable || s.kind == rawTable) && s.raw > freeHashes+rawPerHashes*s.stored:
 			return nil, fault.Damaged("index has a table of %d bytes of hashes in %d bytes: they cannot all differ", s.raw, s.stored)
 		}
 		budget -= s.raw
@@ -168,11 +170,13 @@ func (l *loader) segment(s segment, raw []byte) error {
 		case chunksTable, externalTable:
 			l.chunk(d, s.kind == externalTable)
 		case basesTable:
-			l.base(d)
+			l.baseItem(d)
 		case blobsTable:
 			l.blob(d)
 		case imagesTable:
 			l.image(d)
+		case rawTable:
+			l.raw = append(l.raw, d.hash())
 		}
 		if d.err != nil {
 			return d.err
@@ -199,11 +203,6 @@ func (l *loader) pack(d *decoder) {
 		d.fail("index: pack %s has no frames", p.Digest)
 	}
 	l.x.Packs = append(l.x.Packs, p)
-}
-
-func (l *loader) base(d *decoder) {
-	b := Base{ID: [16]byte(d.take(16)), Chunks: int(d.number("chunks of a base", MaxChunks))}
-	l.x.Bases = append(l.x.Bases, b)
 }
 
 func (l *loader) chunk(d *decoder, external bool) {

@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/zstd"
+
+	"bale/bundle/pack"
 )
 
 // The kinds of segment, in the order they stand in.
@@ -18,7 +20,8 @@ const (
 	externalTable
 	blobsTable
 	imagesTable
-	lastTable = imagesTable
+	rawTable
+	lastTable = rawTable
 )
 
 const (
@@ -121,6 +124,10 @@ func (s *segments) file() [][]byte {
 }
 
 func (x *Index) encode(s *segments) error {
+	raw, err := x.rawHashes()
+	if err != nil {
+		return err
+	}
 	tables := []struct {
 		kind  byte
 		items int
@@ -134,15 +141,13 @@ func (x *Index) encode(s *segments) error {
 		}},
 		{framesTable, len(x.Frames), func(e *encoder, i int) { e.frame(&x.Frames[i]) }},
 		{chunksTable, x.Chunks.Own(), func(e *encoder, i int) { e.chunk(&x.Chunks, i) }},
-		{basesTable, len(x.Bases), func(e *encoder, i int) {
-			e.bytes(x.Bases[i].ID[:])
-			e.uvarint(uint64(x.Bases[i].Chunks))
-		}},
+		{basesTable, len(x.Bases), func(e *encoder, i int) { e.base(&x.Bases[i]) }},
 		{externalTable, x.Chunks.Len() - x.Chunks.Own(), func(e *encoder, i int) {
 			e.chunk(&x.Chunks, x.Chunks.Own()+i)
 		}},
 		{blobsTable, len(x.Blobs), func(e *encoder, i int) { e.blob(&x.Blobs[i]) }},
 		{imagesTable, len(x.Images), func(e *encoder, i int) { e.image(&x.Images[i]) }},
+		{rawTable, len(raw), func(e *encoder, i int) { e.bytes(raw[i][:]) }},
 	}
 	for _, t := range tables {
 		for i := range t.items {
@@ -163,12 +168,48 @@ func (e *encoder) frame(f *Frame) {
 	e.uvarint(uint64(f.Stored))
 	e.uvarint(uint64(f.Raw))
 	e.uvarint(uint64(f.Chunks))
-	if f.Kind == 1 {
-		e.uvarint(uint64(len(f.Dictionary)))
-		for _, c := range f.Dictionary {
-			e.uvarint(uint64(c))
-		}
+	if f.Kind != pack.Plain {
+		e.runs(f.Dictionary)
 	}
+	if f.Kind == pack.Patch {
+		e.uvarint(uint64(f.Patch))
+	}
+}
+
+func (e *encoder) base(b *Base) {
+	e.bytes(b.ID[:])
+	e.uvarint(uint64(b.Chunks))
+	e.uvarint(uint64(len(b.Blobs)))
+	for _, l := range b.Blobs {
+		e.digest(l.Digest)
+		e.uvarint(uint64(l.Size))
+		e.bytes(l.Raw[:])
+		e.uvarint(uint64(l.RawSize))
+		e.uvarint(uint64(l.Chunks))
+	}
+	e.uvarint(uint64(len(b.Images)))
+	for _, name := range b.Images {
+		e.string(name)
+	}
+}
+
+// rawHashes returns the hashes for all blobs that are not stored, or none.
+func (x *Index) rawHashes() ([]Hash, error) {
+	if len(x.raw) == 0 {
+		return nil, nil
+	}
+	var out []Hash
+	for i := range x.Blobs {
+		if x.Blobs[i].Recipe == Stored {
+			continue
+		}
+		h, ok := x.raw[x.Blobs[i].Digest]
+		if !ok {
+			return nil, fmt.Errorf("index: the raw hash of blob %s is not known", x.Blobs[i].Digest)
+		}
+		out = append(out, h)
+	}
+	return out, nil
 }
 
 func (e *encoder) chunk(c *Chunks, i int) {

@@ -25,17 +25,22 @@ func (b *Builder) Fits(n int) bool { return max(len(b.buf), HeaderSize)+n <= Max
 // Empty reports whether no frame was added since the last Finish.
 func (b *Builder) Empty() bool { return len(b.buf) == 0 }
 
-// Add appends a frame, which must fit.
-func (b *Builder) Add(frame []byte) error {
+// Add appends a frame, which must fit, and returns its offset in the pack.
+func (b *Builder) Add(frame []byte) (off int64, err error) {
 	if !b.Fits(len(frame)) {
-		return fmt.Errorf("frame of %d bytes does not fit into a pack", len(frame))
+		return 0, fmt.Errorf("frame of %d bytes does not fit into a pack", len(frame))
 	}
 	if b.Empty() {
 		b.buf = append(b.buf, header()...)
 	}
+	off = int64(len(b.buf))
 	b.buf = append(b.buf, frame...)
-	return nil
+	return off, nil
 }
+
+// Bytes returns n bytes of the current pack from an offset on. They are valid
+// until the Builder is used again.
+func (b *Builder) Bytes(off, n int64) []byte { return b.buf[off : off+n] }
 
 // Finish ends the current pack.
 func (b *Builder) Finish() Pack {

@@ -33,6 +33,10 @@ func Decode(frame []byte, size int64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
+	return decodeAll(z, frame, size)
+}
+
+func decodeAll(z *zstd.Decoder, frame []byte, size int64) ([]byte, error) {
 	raw, err := z.DecodeAll(frame, make([]byte, 0, size))
 	if err != nil {
 		return nil, fault.Damaged("frame does not decompress: %w", err)

@@ -44,16 +44,21 @@ type Encoder struct {
 // NewEncoder returns an Encoder for a level.
 func NewEncoder(l Level) (*Encoder, error) {
 	speed := [...]zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBestCompression}[l]
-	z, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(speed),
-		zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(window),
-		zstd.WithSingleSegment(true), // states the size of short frames too
-		zstd.WithEncoderCRC(true))
+	z, err := zstd.NewWriter(nil, options(speed, window)...)
 	if err != nil {
 		return nil, fmt.Errorf("zstd: %w", err)
 	}
 	return &Encoder{z}, nil
+}
+
+func options(l zstd.EncoderLevel, window int) []zstd.EOption {
+	return []zstd.EOption{
+		zstd.WithEncoderLevel(l),
+		zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(window),
+		zstd.WithSingleSegment(true), // states the size of short frames too
+		zstd.WithEncoderCRC(true),
+	}
 }
 
 // Encode appends the frame of raw to dst.

@@ -18,6 +18,8 @@ const (
 	HeaderSize = 16
 	// Version is the version of packs that this package writes and reads.
 	Version = 1
+	// MaxDictionary is how many bytes a frame may build on.
+	MaxDictionary = 16 << 20
 )
 
 // Kind is the kind of a frame.
@@ -27,6 +29,7 @@ type Kind uint64
 const (
 	Plain      Kind = 0 // decompresses by itself
 	Dictionary Kind = 1 // needs other chunks as a raw-content dictionary
+	Patch      Kind = 2 // holds a patch (package delta) on other chunks
 )
 
 // skippable is the magic number of a pack's first frame (RFC 8878, 3.1.2).

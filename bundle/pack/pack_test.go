@@ -45,7 +45,7 @@ func TestFramesRoundTrip(t *testing.T) {
 func TestPackIsPlainZstd(t *testing.T) {
 	var b Builder
 	for _, s := range []string{"one ", "two ", "three"} {
-		if err := b.Add(encode(t, Default, []byte(s))); err != nil {
+		if _, err := b.Add(encode(t, Default, []byte(s))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,11 +83,11 @@ func TestPackStaysWithinItsLimit(t *testing.T) {
 	var b Builder
 	frame := make([]byte, 10<<20)
 	for b.Fits(len(frame)) {
-		if err := b.Add(frame); err != nil {
+		if _, err := b.Add(frame); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := b.Add(frame); err == nil {
+	if _, err := b.Add(frame); err == nil {
 		t.Error("added a frame that does not fit")
 	}
 	if n := len(b.Finish().Data); n > MaxSize {

@@ -258,6 +258,9 @@ func configPlatform(ctx context.Context, src *bale.Source, i transport.Image, d 
 func (v *inspected) print(w io.Writer, blobs bool) {
 	printSigners(w, v.Signers)
 	fmt.Fprintf(w, "made %s by %s, id %s\n", v.Header.Created.Format(time.RFC3339), v.Header.Creator, v.Header.ID)
+	if text := order(v.Header); text != "" {
+		fmt.Fprintln(w, text)
+	}
 	for _, i := range v.Images {
 		fmt.Fprintf(w, "\n%s\n  digest     %s\n  type       %s\n", i.Name, i.Digest, i.MediaType)
 		for n, p := range i.Platforms {

@@ -16,6 +16,7 @@ import (
 type loadOptions struct {
 	conn     connection
 	trust    trustFlags
+	order    orderFlags
 	input    string
 	to       string
 	platform string
@@ -41,14 +42,24 @@ and no manifest; the image's id stays the same.
 Gzip layers that were taken apart are rebuilt for a registry or a layout, bit for
 bit, and compared with their digests: some 40 to 100 MB of unpacked files a second
 and core, 25 MB if no model knows the compressor. An engine gets them unpacked,
-which takes no time, and compared with the image's config.`,
+which takes no time, and compared with the image's config.
+` + orderHelp + `
+
+Every signed bundle with a name is remembered there when it was loaded, even if
+only some of its images were; the number never goes down. It is the same
+for all targets, so targets that are kept at different releases need a BALE_STATE
+each; BALE_STATE=off remembers nothing. Without --name an older bundle is loaded with
+a warning.`,
 		Example: `  bale load -i app.bale --key bale.pub --to docker://registry.example:5000
-  bale load -i app.bale --key bale.pub --to docker-daemon: nginx:1.27`,
+  bale load -i app.bale --key bale.pub --to docker-daemon: nginx:1.27
+  bale load -i edge.bale --key bale.pub --name edge --to docker://registry.example:5000`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.load(cmd, o, args) },
 	}
 	o.conn.add(c)
 	o.trust.add(c)
 	o.trust.addInsecure(c)
+	o.order.add(c)
+	o.order.addIgnore(c)
 	f := c.Flags()
 	f.StringVarP(&o.input, "input", "i", "", "bundle `FILE` to load")
 	f.StringVar(&o.to, "to", "", "`PLACE` to load the images into")
@@ -64,7 +75,10 @@ func (o *loadOptions) check() error {
 	case o.to == "":
 		return fault.WithHint(fault.Usage("no target was given"), "for example: --to docker://registry.example:5000, or --to docker-daemon:")
 	}
-	return o.trust.check()
+	if err := o.trust.check(); err != nil {
+		return err
+	}
+	return o.order.check(o.trust)
 }
 
 func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error) {
@@ -84,6 +98,17 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
+	row, err := a.row(o.order, r.Header(), res)
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.input, err)
+	}
+	if err := row.reserve(ctx); err != nil {
+		return err
+	}
+	defer row.end()
+	if err := row.check(); err != nil {
+		return fmt.Errorf("%s: %w", o.input, err)
+	}
 	src := bale.NewSource(r)
 	images, err := chosen(ctx, src, args)
 	if err != nil {
@@ -107,6 +132,9 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		return err
 	}
 	m.finish()
+	if err := row.record(ctx); err != nil {
+		return err
+	}
 	return a.loaded(plan, signersOf(res), to.sink.Properties())
 }
 
@@ -153,8 +181,8 @@ func (a *app) loaded(plan *transport.Plan, who []signer, p transport.Properties)
 	for _, i := range plan.Images {
 		v.Images = append(v.Images, image{i.Source.Name.String(), i.Target.Name.String(), i.Target.Root.Digest.String(), i.Platform, i.Held})
 	}
-	if p.ForgetsManifest && !a.quiet && !a.json {
-		fmt.Fprintln(a.err, "note: this engine keeps images without their manifests, so it cannot show the digests below; ids are the same")
+	if p.ForgetsManifest {
+		a.note("this engine keeps images without their manifests, so it cannot show the digests below; ids are the same")
 	}
 	return a.result(v, func(w io.Writer) {
 		printSigners(w, who)

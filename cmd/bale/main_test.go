@@ -25,8 +25,10 @@ type sharing struct{ m *testing.M }
 func (s sharing) Run() int {
 	// What one test finds out another must not know, and the user's own folder
 	// is none of ours.
-	if err := os.Setenv(cacheEnv, noCache); err != nil {
-		panic(err)
+	for name, value := range map[string]string{cacheEnv: noCache, stateEnv: noState} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
 	}
 	return parts.Main(s.m)
 }

@@ -31,6 +31,9 @@ type saveOptions struct {
 	level    string
 	layers   bool
 	platform string
+	place    placeFlags
+	base     baseFlags
+	receipt  string
 }
 
 func newSave(a *app) *cobra.Command {
@@ -60,13 +63,20 @@ Images are given as NAME or docker://NAME (a registry), docker-daemon:NAME (an
 engine) or oci:DIR[:REF] (a layout; all its images without REF). An engine does not keep what
 a registry would serve, so its images get a new manifest; their ids stay.
 
+With --name and --sequence the bundle gets a place in a row, so that the far side
+can tell an old one from a new one (see bale load): sequence 8 of edge is newer than
+7. Without --sequence it is one more than the highest of the bases of that name, or
+1. A name is 1 to 255 characters of printable ASCII, with no space or slash at either
+end.
+
 Credentials are those of docker login, credential helpers included. The password
 of the key (one for all keys) is taken from COSIGN_PASSWORD or asked for.
 SOURCE_DATE_EPOCH fixes the time written into the bundle.`,
 		Example: `  bale save -o app.bale --key bale.key nginx:1.27 registry.example:5000/team/app@sha256:…
   bale save -o app.bale --key bale.key --images images.txt
   bale save -o app.bale --unsigned docker-daemon:my/app:1.0
-  bale save -o app.bale --key bale.key --layers nginx:1.27`,
+  bale save -o app.bale --key bale.key --layers nginx:1.27
+  bale save -o edge.bale --key bale.key --name edge --sequence 8 nginx:1.27`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.save(cmd.Context(), o, args) },
 	}
 	o.conn.add(c)
@@ -79,6 +89,9 @@ SOURCE_DATE_EPOCH fixes the time written into the bundle.`,
 	f.StringVar(&o.level, "level", "default", "effort of compression: fast, default, best")
 	f.BoolVar(&o.layers, "layers", false, "keep layers exactly as they came; do not take them apart")
 	f.StringVar(&o.platform, "platform", "all", "save only os/arch[/variant] of each image, as an image of its own digest")
+	o.place.add(c)
+	o.base.add(c)
+	f.StringVar(&o.receipt, "receipt", "", "write a receipt to `FILE`: what the bundle holds, without its content, to be a --base later")
 	a.jsonFlag(c)
 	return c
 }
@@ -95,7 +108,10 @@ func (o *saveOptions) check() error {
 		return fault.WithHint(fault.Usage("no key was given to sign the bundle with"),
 			"make one with bale keygen and give --key bale.key, or say --unsigned")
 	}
-	return nil
+	if err := o.base.check(); err != nil {
+		return err
+	}
+	return o.place.check()
 }
 
 // savedImage is one image of the result.
@@ -133,8 +149,10 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 		return err
 	}
 	opts := bale.SinkOptions{
-		Path: o.output, Overwrite: o.force, Signers: keys, Fixed: fixed,
-		Writer: bundle.WriterOptions{Level: level, Created: created, Creator: "bale " + version},
+		Path: o.output, Overwrite: o.force, Signers: keys, Fixed: fixed, Receipt: o.receipt,
+		Writer: bundle.WriterOptions{
+			Level: level, Created: created, Creator: "bale " + version, Name: string(o.place.name),
+		},
 	}
 	var kept keptLayers
 	if !o.layers {
@@ -153,6 +171,16 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	src := newSources(&o.conn, m)
 	defer func() { err = errors.Join(err, src.close()) }()
 
+	bases, err := a.openBases(ctx, o.base, keys, src, filepath.Dir(o.output), m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bases.close()) }()
+	sequence, err := o.place.number(bases.headers())
+	if err != nil {
+		return err
+	}
+	sink.BuildOn(bases.readers, sequence)
 	m.Phase("find images", 0)
 	requests, err := a.requests(ctx, src, args)
 	if err != nil {
@@ -167,7 +195,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	}
 	m.finish()
 	kept.warn(a)
-	return a.saved(o.output, sink, plan, who)
+	return a.saved(o.output, sink, plan, who, bundle.Header{Name: opts.Writer.Name, Sequence: sequence})
 }
 
 // requests resolves the arguments to images.
@@ -212,16 +240,18 @@ func creationTime() (t time.Time, fixed bool, err error) {
 	return time.Unix(n, 0), true, nil
 }
 
-func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []signer) error {
+func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []signer, place bundle.Header) error {
 	v := struct {
-		Bundle  string       `json:"bundle"`
-		Size    int64        `json:"size"`
-		Content int64        `json:"content"` // bytes of layers and configs
-		Blobs   int          `json:"blobs"`
-		Apart   int          `json:"blobsTakenApart"` // of these
-		Signers []signer     `json:"signers"`
-		Images  []savedImage `json:"images"`
-	}{Bundle: path, Size: sink.Size(), Apart: sink.Apart(), Signers: append([]signer{}, who...)}
+		Bundle   string       `json:"bundle"`
+		Size     int64        `json:"size"`
+		Name     string       `json:"name,omitempty"`
+		Sequence uint64       `json:"sequence,omitempty"`
+		Content  int64        `json:"content"` // bytes of layers and configs
+		Blobs    int          `json:"blobs"`
+		Apart    int          `json:"blobsTakenApart"` // of these
+		Signers  []signer     `json:"signers"`
+		Images   []savedImage `json:"images"`
+	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Signers: append([]signer{}, who...)}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
 	for _, i := range plan.Images {
@@ -243,6 +273,9 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		}
 		fmt.Fprintf(w, "%s: %s, %s in %s, %s as bundle%s\n", path, count(len(v.Images), "image"),
 			size(v.Content), count(v.Blobs, "blob"), size(v.Size), less(v.Content, v.Size))
+		if text := order(place); text != "" {
+			fmt.Fprintln(w, text)
+		}
 		if len(who) == 0 {
 			fmt.Fprintln(w, "not signed")
 		} else {

@@ -6,6 +6,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -13,6 +16,7 @@ import (
 
 	"bale/bundle"
 	"bale/bundle/commit"
+	"bale/bundle/fault"
 	"bale/bundle/index"
 	"bale/transport"
 )
@@ -32,22 +36,40 @@ type SinkOptions struct {
 	// Preparer finds out how to take gzip layers apart; without it all blobs
 	// are kept as they came.
 	Preparer *bundle.Preparer
+	// Receipt, if not "", is the path of a receipt to be written as well.
+	Receipt string
+	// Unpack lists what gzip layers decompress to, without recipes: they cannot
+	// be had from the bundle, but others can build on it.
+	Unpack bool
 	// Fixed makes the bundle's id follow from time and images, so that the
 	// same input gives the same bytes.
 	Fixed bool
 }
 
+// output is what a bundle is written to.
+type output interface {
+	io.Writer
+	io.ReaderAt
+	Commit(context.Context) error
+	Discard()
+}
+
 // Sink writes images to a bundle file, which appears when it is complete.
 type Sink struct {
 	o       SinkOptions
-	file    *commit.File
+	file    output
+	receipt *commit.File // nil if none is wanted
 	w       *bundle.Writer
 	planned map[string]transport.Planned // by target name
+	plain   bool                         // nothing is compared with what was written before
 	size    int64
 	apart   int
 
+	meta []digest.Digest // manifests and configs
+
 	mu       sync.Mutex
 	prepared map[digest.Digest]*bundle.Prepared // until the blob is written
+	held     map[digest.Digest]int64            // sizes of blobs that a base holds whole
 }
 
 var (
@@ -66,7 +88,24 @@ func NewSink(o SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{o: o, file: f, prepared: make(map[digest.Digest]*bundle.Prepared)}, nil
+	s := newSink(o, f)
+	if o.Receipt != "" {
+		if s.receipt, err = commit.Create(o.Receipt, opts...); err != nil {
+			f.Discard()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func newSink(o SinkOptions, f output) *Sink {
+	return &Sink{o: o, file: f, prepared: make(map[digest.Digest]*bundle.Prepared), held: make(map[digest.Digest]int64)}
+}
+
+// BuildOn says what the bundle builds on, and its sequence number, which may
+// follow from that. It is called before Start.
+func (s *Sink) BuildOn(bases []*bundle.Reader, sequence uint64) {
+	s.o.Writer.Bases, s.o.Writer.Sequence = bases, sequence
 }
 
 // Start writes the beginning of the bundle. It is what [transport.Options]'s
@@ -74,7 +113,10 @@ func NewSink(o SinkOptions) (*Sink, error) {
 func (s *Sink) Start(ctx context.Context, plan *transport.Plan) error {
 	s.planned = make(map[string]transport.Planned)
 	h := sha256.New()
-	fmt.Fprintln(h, s.o.Writer.Created.Unix(), s.o.Writer.Level)
+	fmt.Fprintf(h, "%d %s %q %d\n", s.o.Writer.Created.Unix(), s.o.Writer.Level, s.o.Writer.Name, s.o.Writer.Sequence)
+	for _, r := range s.o.Writer.Bases {
+		fmt.Fprintln(h, r.Header().ID)
+	}
 	for _, i := range plan.Images {
 		if _, err := parseName(i.Target.Name.String(), i.Target.Root.Digest); err != nil {
 			return fmt.Errorf("call an image %s in the bundle: %w", i.Target.Name, err)
@@ -85,6 +127,9 @@ func (s *Sink) Start(ctx context.Context, plan *transport.Plan) error {
 	o := s.o.Writer
 	if s.o.Fixed {
 		o.ID = [16]byte(h.Sum(nil))
+	}
+	if !s.plain {
+		o.ReadBack = s.file
 	}
 	var err error
 	s.w, err = bundle.NewWriter(ctx, s.file, o)
@@ -97,9 +142,20 @@ func (s *Sink) Properties() transport.Properties { return transport.Properties{O
 // Holds implements [transport.Sink]: a new bundle is empty.
 func (s *Sink) Holds(context.Context, transport.Image, []byte) (bool, error) { return false, nil }
 
-// Has implements [transport.Sink].
-func (s *Sink) Has(context.Context, v1.Descriptor, []transport.Image) (bool, error) {
-	return false, nil
+// Has implements [transport.Sink]: what a base holds whole need not be read.
+func (s *Sink) Has(_ context.Context, d v1.Descriptor, _ []transport.Image) (bool, error) {
+	if isMeta(d) || !bundle.Adoptable(s.o.Writer.Bases, d.Digest, d.Size) {
+		return false, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held[d.Digest] = d.Size
+	return true, nil
+}
+
+// isMeta tells manifests and configs, which every bundle carries itself.
+func isMeta(d v1.Descriptor) bool {
+	return transport.IsConfig(d.MediaType) || transport.IsManifest(d.MediaType) || transport.IsIndex(d.MediaType)
 }
 
 var errNotStarted = errors.New("bundle: Start was not called")
@@ -107,7 +163,7 @@ var errNotStarted = errors.New("bundle: Start was not called")
 // Prepares implements [transport.Preparing]. Any blob but a config may be gzip,
 // whatever its media type says; what is not is soon found out.
 func (s *Sink) Prepares(d v1.Descriptor) bool {
-	return s.o.Preparer != nil && !transport.IsConfig(d.MediaType)
+	return s.o.Preparer != nil && !isMeta(d)
 }
 
 // Prepare implements [transport.Preparing].
@@ -142,7 +198,12 @@ func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Ima
 	if err != nil {
 		return err
 	}
-	err = s.w.AddBlob(ctx, d.Digest, d.Size, rc, bundle.BlobOptions{Meta: transport.IsConfig(d.MediaType), Prepared: p})
+	o := bundle.BlobOptions{Meta: isMeta(d), Prepared: p}
+	o.Unpack = s.o.Unpack && !o.Meta
+	if o.Meta {
+		s.meta = append(s.meta, d.Digest)
+	}
+	err = s.w.AddBlob(ctx, d.Digest, d.Size, rc, o)
 	if cerr := rc.Close(); err == nil {
 		err = cerr
 	}
@@ -157,6 +218,7 @@ func (s *Sink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []transport
 	if s.w == nil {
 		return errNotStarted
 	}
+	s.meta = append(s.meta, d.Digest)
 	return s.w.AddBlob(ctx, d.Digest, d.Size, bytes.NewReader(content), bundle.BlobOptions{Meta: true})
 }
 
@@ -176,6 +238,11 @@ func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
 			return err
 		}
 	}
+	for _, d := range slices.Sorted(maps.Keys(s.held)) {
+		if err := s.w.Adopt(d); err != nil {
+			return fmt.Errorf("take blob %s from a base: %w", d, err)
+		}
+	}
 	sums, err := s.w.Finish(ctx)
 	if err != nil {
 		return err
@@ -193,7 +260,48 @@ func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
 		return err
 	}
 	s.size = s.w.Size()
-	return s.file.Commit(ctx)
+	if s.receipt == nil {
+		return s.file.Commit(ctx)
+	}
+	// The receipt is made of what was written, and published when that is: a
+	// receipt of nothing would be worse than none.
+	r, err := reopen(ctx, s.file, s.size)
+	if err != nil {
+		return fmt.Errorf("make the receipt: %w", err)
+	}
+	if err := r.WriteReceipt(ctx, s.receipt, s.meta); err != nil {
+		return fmt.Errorf("make the receipt: %w", err)
+	}
+	if err := s.file.Commit(ctx); err != nil {
+		return err
+	}
+	if err := s.receipt.Commit(ctx); err != nil {
+		return fault.WithHint(fmt.Errorf("the bundle is written, its receipt is not: %w", err),
+			"make it from the bundle: bale receipt %s -o FILE", s.o.Path)
+	}
+	return nil
+}
+
+// ourOwn vouches for what this process has just written.
+type ourOwn struct{}
+
+func (ourOwn) Vouches([]byte) error { return nil }
+
+// reopen reads a bundle that this process has written.
+func reopen(ctx context.Context, f io.ReaderAt, size int64) (*bundle.Reader, error) {
+	e, err := bundle.Scan(ctx, f, size)
+	if err != nil {
+		return nil, err
+	}
+	return bundle.OpenIndex(ctx, e, ourOwn{})
+}
+
+// Held returns how many blobs, and bytes of them, bases hold whole.
+func (s *Sink) Held() (blobs int, bytes int64) {
+	for _, n := range s.held {
+		bytes += n
+	}
+	return len(s.held), bytes
 }
 
 func reason(r string) index.Reason {
@@ -221,5 +329,8 @@ func (s *Sink) Close() error {
 	}
 	clear(s.prepared)
 	s.file.Discard()
+	if s.receipt != nil {
+		s.receipt.Discard()
+	}
 	return nil
 }

@@ -81,12 +81,23 @@ func (f *File) Trust(ctx context.Context, v bundle.Voucher) (*bundle.Reader, err
 	return r, nil
 }
 
+// TrustIndex is Trust for those who can do without content: it takes receipts
+// and inventories too.
+func (f *File) TrustIndex(ctx context.Context, v bundle.Voucher) (*bundle.Reader, error) {
+	r, err := bundle.OpenIndex(ctx, f.envelope, v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.f.Name(), err)
+	}
+	return r, nil
+}
+
 // Close closes the file.
 func (f *File) Close() error { return f.f.Close() }
 
 // Source reads images from a bundle.
 type Source struct {
-	r *bundle.Reader
+	r     *bundle.Reader
+	bases *Bases // may be nil
 }
 
 var (
@@ -96,7 +107,13 @@ var (
 )
 
 // NewSource returns a Source over a trusted bundle. It does not own r's file.
-func NewSource(r *bundle.Reader) *Source { return &Source{r} }
+func NewSource(r *bundle.Reader) *Source { return &Source{r: r} }
+
+// BuildOn says what the bundle builds on, if it is an update.
+func (s *Source) BuildOn(b *Bases) {
+	s.bases = b
+	s.r.BuildOn(b)
+}
 
 // Local implements [transport.Local].
 func (s *Source) Local() bool { return true }
@@ -174,6 +191,9 @@ func (s *Source) Manifest(ctx context.Context, in transport.Image, d v1.Descript
 
 // Blob implements [transport.Source].
 func (s *Source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
+	if open, ok := s.bases.Whole(d.Digest); ok {
+		return open(ctx)
+	}
 	return s.r.OpenBlob(ctx, d.Digest)
 }
 

@@ -57,6 +57,9 @@ func TestBrokenPlacesFail(t *testing.T) {
 	for _, b := range brokenSources {
 		try("source that gives "+b.name, b.fails)
 	}
+	for _, b := range brokenHoldings {
+		try("source that finds "+b.name, b.fails)
+	}
 }
 
 func runBroken(t *testing.T, name string) {
@@ -75,6 +78,12 @@ func runBroken(t *testing.T, name string) {
 		if "source that gives "+b.name == name {
 			set := conformance.New(t, team)
 			conformance.Source(t, func(*testing.T) transport.Source { return b.source(set.Source()) }, conformance.Want{Set: set})
+			return
+		}
+	}
+	for _, b := range brokenHoldings {
+		if "source that finds "+b.name == name {
+			conformance.Holding(t, func(t *testing.T) conformance.HoldingPlace { return memoryHolding(t, b.source) })
 			return
 		}
 	}

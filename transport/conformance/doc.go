@@ -1,6 +1,6 @@
 // Package conformance is the one test suite that every place passes: [Source]
-// for what is read from and [Sink] for what is written to. It is for tests
-// only.
+// for what is read from, [Sink] for what is written to and [Holding] for what
+// is searched for layers. It is for tests only.
 //
 // The suite brings its own images ([New]), built in memory so that it leans on
 // no place, and a place in memory ([Memory]) to read them from. What can go

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bale/bundle"
+	"bale/bundle/fault"
+	"bale/sign"
+	"bale/transport"
+	"bale/transport/bale"
+	"bale/verify"
+)
+
+// baseFlags say what a bundle to be saved builds on.
+type baseFlags struct {
+	bases    []string
+	keys     []string
+	insecure bool
+}
+
+func (f *baseFlags) add(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringArrayVar(&f.bases, "base", nil, "`WHAT` the far side has already: a bundle, its receipt, an inventory, or images; may be given several times")
+	fl.StringArrayVar(&f.keys, "base-key", nil, "public key `FILE` that a base may be signed with, besides the keys that sign this bundle")
+	fl.BoolVar(&f.insecure, "insecure-skip-verify", false, "take bases whoever made them")
+}
+
+func (f *baseFlags) check() error {
+	switch {
+	case len(f.bases) == 0 && (len(f.keys) > 0 || f.insecure):
+		return fault.Usage("--base-key and --insecure-skip-verify are about bases, and no --base was given")
+	case f.insecure && len(f.keys) > 0:
+		return fault.Usage("--base-key and --insecure-skip-verify exclude each other")
+	}
+	return nil
+}
+
+// openBases are bases while they are in use.
+type openBases struct {
+	readers []*bundle.Reader
+	closers []io.Closer
+}
+
+func (b *openBases) headers() []bundle.Header {
+	var out []bundle.Header
+	for _, r := range b.readers {
+		out = append(out, r.Header())
+	}
+	return out
+}
+
+func (b *openBases) close() error {
+	var errs []error
+	for _, c := range b.closers {
+		errs = append(errs, c.Close())
+	}
+	b.closers = nil
+	return errors.Join(errs...)
+}
+
+// isBaseFile tells a base that is a file from images at a place.
+func isBaseFile(arg string) bool {
+	for _, k := range []string{registryPlace, enginePlace, layoutPlace} {
+		if strings.HasPrefix(arg, k) {
+			return false
+		}
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return true
+	}
+	// Not there: what looks like a file is not looked for in a registry.
+	return filepath.IsAbs(arg) || strings.HasPrefix(arg, ".") || strings.HasSuffix(arg, ".bale") || strings.HasSuffix(arg, ".receipt")
+}
+
+// openBases opens all bases: files as they are, and images of places as one
+// bundle that only this process sees, in dir.
+func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer, src *sources, dir string, p transport.Progress) (_ *openBases, err error) {
+	b := &openBases{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.close())
+		}
+	}()
+	var trust verify.Trust
+	for _, s := range signers {
+		if k, ok := s.(interface{ Public() *sign.PublicKey }); ok {
+			trust.Keys = append(trust.Keys, k.Public())
+		}
+	}
+	for _, path := range f.keys {
+		k, err := sign.LoadPublicKey(path)
+		if err != nil {
+			return nil, err
+		}
+		trust.Keys = append(trust.Keys, k)
+	}
+	var images []string
+	for _, arg := range f.bases {
+		if !isBaseFile(arg) {
+			images = append(images, arg)
+			continue
+		}
+		if len(trust.Keys) == 0 && !f.insecure {
+			return nil, fault.WithHint(fault.Usage("no key was given to verify base %s with", arg),
+				"give the public key of who signed it with --base-key")
+		}
+		file, err := openFile(ctx, arg)
+		if err != nil {
+			return nil, err
+		}
+		b.closers = append(b.closers, file)
+		res, err := a.decide(file.Envelope(), trust, f.insecure)
+		if err != nil {
+			return nil, fmt.Errorf("base %s: %w", arg, err)
+		}
+		r, err := file.TrustIndex(ctx, res)
+		if err != nil {
+			return nil, fmt.Errorf("base: %w", err)
+		}
+		b.readers = append(b.readers, r)
+	}
+	if len(images) == 0 {
+		return b, nil
+	}
+	p.Phase("read bases", 0)
+	requests, err := a.requests(ctx, src, images)
+	if err != nil {
+		return nil, err
+	}
+	s, err := bale.NewScratch(ctx, requests, dir, transport.Options{Progress: p})
+	if err != nil {
+		return nil, fmt.Errorf("base: %w", err)
+	}
+	b.closers = append(b.closers, s)
+	b.readers = append(b.readers, s.Reader)
+	return b, nil
+}
