@@ -284,6 +284,7 @@ func TestHostileRecipesAreRefused(t *testing.T) {
 		"stored as a recipe": {func(x *index.Index) {
 			b := blobOf(x, digest.FromString("{}"))
 			b.Recipe, b.Params = index.Deflate, blobOf(x, inline).Params
+			x.SetRawHash(b.Digest, index.Hash{})
 		}, fault.ErrDamaged},
 		"recipe as stored": {func(x *index.Index) {
 			b := blobOf(x, inline)

@@ -161,11 +161,15 @@ func (r *Reader) BuildsOn(frame int) []uint32 {
 // unpacked (raw), as ordinals: ascending, each once. What is not in the bundle
 // is a [fault.ErrMissing].
 func (r *Reader) Needs(blobs []digest.Digest, raw bool) ([]uint32, error) {
+	out, _, err := r.needs(blobs, raw)
+	return out, err
+}
+
+// needs also reports whether all else that they need is there: the packs, and
+// recipes.
+func (r *Reader) needs(blobs []digest.Digest, raw bool) (out []uint32, whole bool, err error) {
 	x := r.index
-	if x.Chunks.Own() == x.Chunks.Len() {
-		return nil, nil
-	}
-	var out []uint32
+	whole = true
 	frames := make(map[int]bool)
 	var take func(runs []index.Run)
 	take = func(runs []index.Run) {
@@ -179,6 +183,7 @@ func (r *Reader) Needs(blobs []digest.Digest, raw bool) ([]uint32, error) {
 				}
 				if !frames[f] {
 					frames[f] = true
+					whole = whole && int(x.Frames[f].Pack) >= r.absent
 					take(x.Frames[f].Dictionary)
 				}
 				c = x.Frames[f].FirstChunk + x.Frames[f].Chunks
@@ -188,8 +193,9 @@ func (r *Reader) Needs(blobs []digest.Digest, raw bool) ([]uint32, error) {
 	for _, d := range blobs {
 		b, ok := x.Blob(d)
 		if !ok {
-			return nil, fault.Missing("blob %s is not in the bundle", d)
+			return nil, false, fault.Missing("blob %s is not in the bundle", d)
 		}
+		whole = whole && (raw || b.Recipe != index.Listed)
 		for _, runs := range b.Lanes {
 			take(runs)
 		}
@@ -198,14 +204,14 @@ func (r *Reader) Needs(blobs []digest.Digest, raw bool) ([]uint32, error) {
 		}
 	}
 	slices.Sort(out)
-	return slices.Compact(out), nil
+	return slices.Compact(out), whole, nil
 }
 
 // Carries reports whether a blob can be rebuilt from what is at hand: the bundle
 // and what it was told to build on.
 func (r *Reader) Carries(d digest.Digest) bool {
-	needs, err := r.Needs([]digest.Digest{d}, false)
-	if err != nil {
+	needs, whole, err := r.needs([]digest.Digest{d}, false)
+	if err != nil || !whole {
 		return false
 	}
 	for _, c := range needs {

@@ -1,7 +1,9 @@
 package bundle
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"bale/bundle/pack"
 )
@@ -135,33 +137,49 @@ func (b *batch) want(c *change, length int) {
 
 // gather fetches what the batch's content is to be compared with, without what
 // both have as the same chunk, and at most [maxOld] bytes. What is not at hand
-// is done without.
+// is done without. It comes in the order in which it is stored, not in that of
+// the files: so each frame is decompressed once, here and whenever the batch is
+// read, and patches are as small (FORMAT.md, section 13).
 func (b *batch) gather(ctx context.Context, s *chunkStore) error {
+	type source struct {
+		of  *oldFile
+		ref uint32
+	}
+	var list []source
 	seen := make(map[uint32]bool)
+	var size int64
 	for _, p := range b.parts {
 		var off int64
-		var err error
 		s.chunksOf(p.of, func(ref uint32, length int64) {
 			start := off
 			off += length
-			if err != nil || off <= p.lo || start >= p.hi || seen[ref] || p.shared[ref] || int64(len(b.frame.old))+length > maxOld {
+			if off <= p.lo || start >= p.hi || seen[ref] || p.shared[ref] || size+length > maxOld {
 				return
 			}
 			seen[ref] = true
-			var content []byte
-			if content, err = s.content(ctx, p.of, ref); err != nil || content == nil {
-				return
-			}
-			var id uint32
-			if id, err = s.refer(p.of, ref); err != nil {
-				return
-			}
-			b.frame.old = append(b.frame.old, content...)
-			b.dictionary = appendRun(b.dictionary, id, 1)
+			size += length
+			list = append(list, source{p.of, ref})
 		})
+	}
+	slices.SortStableFunc(list, func(a, b source) int {
+		return cmp.Or(cmp.Compare(min(a.of.base, 0), min(b.of.base, 0)), cmp.Compare(a.ref, b.ref))
+	})
+	b.files = len(b.parts)
+	b.frame.old = make([]byte, 0, size)
+	for _, l := range list {
+		content, err := s.content(ctx, l.of, l.ref)
 		if err != nil {
 			return err
 		}
+		if content == nil {
+			continue
+		}
+		id, err := s.refer(l.of, l.ref)
+		if err != nil {
+			return err
+		}
+		b.frame.old = append(b.frame.old, content...)
+		b.dictionary = appendRun(b.dictionary, id, 1)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,11 +142,14 @@ func readAll(b []byte) error {
 	}
 	var n int64
 	var mu sync.Mutex
-	_, err = r.Rebuild(context.Background(), func(k int64) {
+	left, err := r.Rebuild(context.Background(), func(k int64) {
 		mu.Lock()
 		defer mu.Unlock()
 		n += k
 	})
+	if left > 0 {
+		return fault.Missing("%d blobs cannot be had from the bundle alone", left)
+	}
 	if err == nil && n != r.BlobBytes() {
 		return fmt.Errorf("rebuilt %d bytes of %d", n, r.BlobBytes())
 	}
@@ -376,6 +380,7 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 	packAt, indexAt := at("packs/"), at(container.IndexName)
 	edit := func(f func(e []entryFile) []entryFile) []entryFile { return f(append([]entryFile(nil), good...)) }
 	reindex := func(change func(x *index.Index)) []entryFile {
+		t.Helper()
 		return edit(func(e []entryFile) []entryFile {
 			raw := e[indexAt].data
 			x, err := index.Read(context.Background(), bytes.NewReader(raw), int64(len(raw)))
@@ -397,6 +402,24 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 			return e
 		})
 	}
+	// withBase gives bale.json a base, 03 and 15 times 00, besides what is done to the index.
+	withBase := func(change func(x *index.Index)) []entryFile {
+		e := reindex(change)
+		e[0] = header(`"creator": "test"`, "\"creator\": \"test\",\n  \"bases\": [\n    \"03000000000000000000000000000000\"\n  ]")[0]
+		return e
+	}
+	base := index.Base{ID: [16]byte{3}, Chunks: 1}
+	// build makes a frame build on chunks, if nothing is said to the contrary on
+	// the first chunk.
+	build := func(x *index.Index, frame int, k pack.Kind, on ...index.Run) *index.Frame {
+		f := &x.Frames[frame]
+		f.Kind, f.Dictionary = k, on
+		if on == nil {
+			f.Dictionary = []index.Run{{First: 0, Count: 1}}
+		}
+		return f
+	}
+	lastPack := indexAt - 1
 	newPack := func(frame []byte, raw int64) []entryFile {
 		var pb pack.Builder
 		if _, err := pb.Add(frame); err != nil {
@@ -420,7 +443,8 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 			e[packAt].name = "packs/" + strings.Repeat("0", 64) + ".pack"
 			return e
 		}), true, fault.ErrDamaged},
-		"entry removed":           {edit(func(e []entryFile) []entryFile { return append(e[:packAt], e[packAt+1:]...) }), false, fault.ErrDamaged},
+		"first pack removed":      {edit(func(e []entryFile) []entryFile { return append(e[:packAt], e[packAt+1:]...) }), false, fault.ErrMissing}, // a receipt
+		"last pack removed":       {edit(func(e []entryFile) []entryFile { return append(e[:lastPack], e[lastPack+1:]...) }), false, fault.ErrDamaged},
 		"entry removed, resummed": {edit(func(e []entryFile) []entryFile { return append(e[:packAt], e[packAt+1:]...) }), true, fault.ErrDamaged},
 		"entry added": {edit(func(e []entryFile) []entryFile {
 			return append(e[:packAt:packAt], append([]entryFile{{"packs/" + strings.Repeat("1", 64) + ".pack", []byte("x")}}, e[packAt:]...)...)
@@ -438,22 +462,74 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 		"other format":           {header(`"bale"`, `"tale"`), true, fault.ErrDamaged},
 		"other time":             {header(`"created": "20`, `"created": "19`), true, fault.ErrDamaged},
 		"no json":                {header(`{`, `[`), true, fault.ErrDamaged},
-		"bases":                  {header(`"creator": "test"`, "\"creator\": \"test\",\n  \"bases\": [\n    \"01020300000000000000000000000001\"\n  ]"), true, fault.ErrUnsupported},
+		"base in bale.json only": {withBase(func(*index.Index) {}), true, fault.ErrDamaged},
 		"chunk of other length":  {reindex(func(x *index.Index) { x.Frames[0].Raw++ }), true, fault.ErrDamaged},
 		"chunk that is not there": {reindex(func(x *index.Index) {
 			x.Blobs[0].Lanes = [][]index.Run{{{First: uint32(x.Chunks.Len()), Count: 1}}}
 		}), true, fault.ErrDamaged},
 		"other chunks for a blob": {reindex(func(x *index.Index) { swapLanes(x) }), true, fault.ErrDamaged},
 		"pack size lies":          {reindex(func(x *index.Index) { x.Packs[0].Size++; x.Frames[x.Packs[0].Frames-1].Stored++ }), true, fault.ErrDamaged},
-		"recipe of later":         {reindex(func(x *index.Index) { x.Blobs[0].Recipe = 2 }), true, fault.ErrUnsupported},
-		"external chunks": {reindex(func(x *index.Index) {
-			x.Bases = []index.Base{{Chunks: 1}}
+		"recipe of later":         {reindex(func(x *index.Index) { x.Blobs[0].Recipe = 3 }), true, fault.ErrUnsupported},
+		"only listed":             {reindex(func(x *index.Index) { x.Blobs[0].Recipe = index.Listed; x.SetRawHash(x.Blobs[0].Digest, index.Hash{}) }), true, fault.ErrMissing},
+		"base in the index only": {reindex(func(x *index.Index) {
+			x.Bases = []index.Base{base}
 			x.Chunks.AddExternal(index.Hash{1}, 5)
-		}), true, fault.ErrUnsupported},
-		"dictionary frame": {reindex(func(x *index.Index) { x.Frames[0].Kind = pack.Dictionary }), true, fault.ErrUnsupported},
-		"bomb":             {newPack(bombFrame(t, 64<<20), 1000), true, fault.ErrDamaged},
-		"bomb at limit":    {newPack(bombFrame(t, 16<<20), 1000), true, fault.ErrDamaged},
-		"frame of noise":   {newPack(noise(1, 500), 1000), true, fault.ErrDamaged},
+		}), true, fault.ErrDamaged},
+		"other base in the index": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{{ID: [16]byte{4}, Chunks: 1}}
+			x.Chunks.AddExternal(index.Hash{1}, 5)
+		}), true, fault.ErrDamaged},
+		"base that nothing needs": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{base}
+			x.Chunks.AddExternal(index.Hash{1}, 5)
+		}), true, nil},
+		"blob that needs a base": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{base}
+			x.Chunks.AddExternal(index.Hash{1}, int(x.Chunks.Length(0)))
+			swapChunk(x, 0, uint32(x.Chunks.Len()-1))
+		}), true, fault.ErrMissing},
+		"external chunk without a base": {reindex(func(x *index.Index) { x.Chunks.AddExternal(index.Hash{1}, 5) }), true, fault.ErrDamaged},
+		"base with more chunks": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{{ID: [16]byte{3}, Chunks: 2}}
+			x.Chunks.AddExternal(index.Hash{1}, 5)
+		}), true, fault.ErrDamaged},
+		"base with fewer chunks": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{base}
+			x.Chunks.AddExternal(index.Hash{1}, 5)
+			x.Chunks.AddExternal(index.Hash{2}, 5)
+		}), true, fault.ErrDamaged},
+		"base whose blob has more chunks": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{{ID: [16]byte{3}, Chunks: 1, Blobs: []index.BaseBlob{{Digest: digest.FromString("b"), Chunks: 2}}}}
+			x.Chunks.AddExternal(index.Hash{1}, 5)
+		}), true, fault.ErrDamaged},
+		"frame of later":         {reindex(func(x *index.Index) { x.Frames[1].Kind = 3 }), true, fault.ErrUnsupported},
+		"dictionary of nothing":  {reindex(func(x *index.Index) { x.Frames[1].Kind = pack.Dictionary }), true, fault.ErrDamaged},
+		"dictionary of itself":   {reindex(func(x *index.Index) { build(x, 1, pack.Dictionary, index.Run{First: x.Frames[1].FirstChunk, Count: 1}) }), true, fault.ErrDamaged},
+		"dictionary past chunks": {reindex(func(x *index.Index) { build(x, 1, pack.Dictionary, index.Run{First: uint32(x.Chunks.Len()), Count: 1}) }), true, fault.ErrDamaged},
+		"dictionary of a dictionary": {reindex(func(x *index.Index) {
+			build(x, 1, pack.Dictionary)
+			build(x, 2, pack.Dictionary, index.Run{First: x.Frames[1].FirstChunk, Count: 1})
+		}), true, fault.ErrDamaged},
+		"loop of dictionaries": {reindex(func(x *index.Index) {
+			build(x, 1, pack.Dictionary, index.Run{First: x.Frames[2].FirstChunk, Count: 1})
+			build(x, 2, pack.Patch, index.Run{First: x.Frames[1].FirstChunk, Count: 1})
+		}), true, fault.ErrDamaged},
+		"dictionary too large": {reindex(func(x *index.Index) {
+			all := index.Run{First: 0, Count: x.Frames[1].FirstChunk}
+			build(x, 1, pack.Dictionary, slices.Repeat([]index.Run{all}, pack.MaxDictionary/int(x.Frames[0].Raw)+1)...)
+		}), true, fault.ErrDamaged},
+		"dictionary that is in a base": {withBase(func(x *index.Index) {
+			x.Bases = []index.Base{base}
+			x.Chunks.AddExternal(index.Hash{1}, 5)
+			build(x, 1, pack.Dictionary, index.Run{First: uint32(x.Chunks.Own()), Count: 1})
+		}), true, fault.ErrMissing},
+		"patch too large":    {reindex(func(x *index.Index) { f := build(x, 1, pack.Patch); f.Patch = pack.MaxPatch(f.Raw) + 1 }), true, fault.ErrDamaged},
+		"patch of no bytes":  {reindex(func(x *index.Index) { build(x, 1, pack.Patch) }), true, fault.ErrDamaged},
+		"patch that is none": {reindex(func(x *index.Index) { f := build(x, 1, pack.Patch); f.Patch = f.Raw }), true, fault.ErrDamaged},
+		"patch of noise":     {patched(t, good, noise(1, 500)), true, fault.ErrDamaged},
+		"bomb":               {newPack(bombFrame(t, 64<<20), 1000), true, fault.ErrDamaged},
+		"bomb at limit":      {newPack(bombFrame(t, 16<<20), 1000), true, fault.ErrDamaged},
+		"frame of noise":     {newPack(noise(1, 500), 1000), true, fault.ErrDamaged},
 	}
 	for name, c := range cases {
 		err := readAll(assemble(t, c.files, c.resum))
@@ -487,6 +563,56 @@ func bombFrame(t testing.TB, n int) []byte {
 		t.Fatal(err)
 	}
 	return e.Encode(nil, make([]byte, n))
+}
+
+// swapChunk names a chunk by another ordinal wherever blobs have it.
+func swapChunk(x *index.Index, c, by uint32) {
+	for i := range x.Blobs {
+		for l, runs := range x.Blobs[i].Lanes {
+			var out []index.Run
+			for w := (walk{runs: runs}); ; {
+				n, ok := w.next()
+				if !ok {
+					break
+				}
+				if n == c {
+					n = by
+				}
+				out = appendRun(out, n, 1)
+			}
+			x.Blobs[i].Lanes[l] = out
+		}
+	}
+}
+
+// patched is a bundle of one blob, whose second frame holds something as a patch.
+func patched(t testing.TB, good []entryFile, patch []byte) []entryFile {
+	t.Helper()
+	e, err := pack.NewEncoder(pack.Fast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, data := noise(2, 1000), noise(3, 1000)
+	var pb pack.Builder
+	x := &index.Index{}
+	for i, f := range [][]byte{old, patch} {
+		stored := e.Encode(nil, f)
+		if _, err := pb.Add(stored); err != nil {
+			t.Fatal(err)
+		}
+		x.Frames = append(x.Frames, index.Frame{FirstChunk: uint32(i), Chunks: 1, Raw: 1000, Stored: int64(len(stored))})
+	}
+	x.Frames[1].Kind, x.Frames[1].Patch, x.Frames[1].Dictionary = pack.Patch, int64(len(patch)), []index.Run{{First: 0, Count: 1}}
+	p := pb.Finish()
+	x.Packs = []index.Pack{{Digest: p.Digest, Size: int64(len(p.Data)), Frames: 2}}
+	x.Chunks.Add(sha256.Sum256(old), len(old))
+	x.Chunks.Add(sha256.Sum256(data), len(data))
+	x.Blobs = []index.Blob{{Digest: digest.FromBytes(data), Size: 1000, RawSize: 1000, Lanes: [][]index.Run{{{First: 1, Count: 1}}}}}
+	var b bytes.Buffer
+	if err := x.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return []entryFile{good[0], {container.PackName(p.Digest), p.Data}, {container.IndexName, b.Bytes()}, good[len(good)-2], good[len(good)-1]}
 }
 
 // swapLanes gives the two tars, which are equally long, each other's content.

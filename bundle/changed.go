@@ -1,71 +1,109 @@
 package bundle
 
 import (
+	"context"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
 	"bale/bundle/delta"
 	"bale/bundle/pack"
 )
 
-// changedEncoders make frames of changed content. They are made when the first
-// one comes, since they take much memory.
-type changedEncoders struct {
-	patch      *delta.Encoder
+const (
+	// maxChanged is how many frames of changed content are on their way at a
+	// time: each holds up to 12 MiB of old content.
+	maxChanged = 3
+	// maxPatching is how many of them are worked on at a time.
+	maxPatching = 2
+)
+
+// changed makes frames of changed content, for all workers: what it takes is too
+// large for each of them to have its own.
+type changed struct {
+	level   pack.Level
+	queue   *semaphore.Weighted
+	patches chan *delta.Encoder // nil: not made yet
+
+	mu         sync.Mutex
 	dictionary *pack.DictionaryEncoder
-	scratch    []byte
 }
 
-// encode compresses a frame as suits it best.
-func (e *encoders) encode(j *job) error {
+func newChanged(l pack.Level) *changed {
+	c := &changed{level: l, queue: semaphore.NewWeighted(maxChanged), patches: make(chan *delta.Encoder, maxPatching)}
+	for range maxPatching {
+		c.patches <- nil
+	}
+	return c
+}
+
+// enter waits until one more frame may be on its way.
+func (c *changed) enter(ctx context.Context, j *job) error {
 	if len(j.old) == 0 {
-		j.stored = e.of(j.class).Encode(newBuffer(), j.raw)
 		return nil
 	}
-	if err := e.encodeChanged(j); err != nil {
-		return err
-	}
-	if j.kind == pack.Plain {
-		j.dictionary = nil
-	}
-	j.old = nil
-	return nil
+	return c.queue.Acquire(ctx, 1)
 }
 
 const (
-	// similar is up to which share of the raw bytes a patch is thought to be
-	// so small that nothing else needs to be tried.
+	// similar is up to which share of the raw bytes a patch is thought to be so
+	// small that nothing else needs to be tried.
 	similarNum, similarDen = 1, 50
+	// manyFiles is from how many on a dictionary is worth trying: it wins where
+	// small files share more with each other than each with its predecessor, and
+	// loses by far on large ones (FORMAT.md, section 13).
+	manyFiles = 8
 	// unlike is from which share on the content may be smaller by itself.
 	unlikeNum, unlikeDen = 1, 8
 )
 
-// encodeChanged takes the smallest of what there is: a patch, at level best also
-// the old content as dictionary, or nothing but the content.
-func (e *encoders) encodeChanged(j *job) error {
-	c := &e.changed
-	if c.patch == nil {
-		c.patch = delta.NewEncoder()
+// encode compresses a frame as suits it best: as a patch on what was there
+// before, at level best also with that as dictionary, or by itself.
+func (c *changed) encode(j *job, plain *pack.Encoder) error {
+	defer func() {
+		j.old = nil
+		c.queue.Release(1)
+	}()
+	patch := c.patch(j.old, j.raw)
+	if int64(len(patch)) <= pack.MaxPatch(int64(len(j.raw))) {
+		j.kind, j.patch = pack.Patch, int64(len(patch))
+		j.stored = plain.Encode(newBuffer(), patch)
 	}
-	c.scratch = c.patch.Append(c.scratch[:0], j.old, j.raw)
-	if int64(len(c.scratch)) <= pack.MaxPatch(int64(len(j.raw))) {
-		j.kind, j.patch = pack.Patch, int64(len(c.scratch))
-		j.stored = e.normal.Encode(newBuffer(), c.scratch)
-	}
-	if e.level == pack.Best && (j.stored == nil || len(j.stored)*similarDen > len(j.raw)*similarNum) {
-		if c.dictionary == nil {
-			var err error
-			if c.dictionary, err = pack.NewDictionaryEncoder(); err != nil {
-				return err
-			}
-		}
-		stored, err := c.dictionary.Encode(newBuffer(), j.raw, j.old)
+	freeBuffer(patch)
+	if c.level == pack.Best && j.files >= manyFiles && (j.stored == nil || len(j.stored)*similarDen > len(j.raw)*similarNum) {
+		stored, err := c.withDictionary(j.raw, j.old)
 		if err != nil {
 			return err
 		}
 		j.take(pack.Dictionary, stored)
 	}
 	if j.stored == nil || len(j.stored)*unlikeDen > len(j.raw)*unlikeNum {
-		j.take(pack.Plain, e.normal.Encode(newBuffer(), j.raw))
+		j.take(pack.Plain, plain.Encode(newBuffer(), j.raw))
+	}
+	if j.kind == pack.Plain {
+		j.dictionary = nil
 	}
 	return nil
+}
+
+func (c *changed) patch(old, raw []byte) []byte {
+	e := <-c.patches
+	if e == nil {
+		e = delta.NewEncoder()
+	}
+	defer func() { c.patches <- e }()
+	return e.Append(newBuffer(), old, raw)
+}
+
+func (c *changed) withDictionary(raw, old []byte) (_ []byte, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dictionary == nil {
+		if c.dictionary, err = pack.NewDictionaryEncoder(); err != nil {
+			return nil, err
+		}
+	}
+	return c.dictionary.Encode(newBuffer(), raw, old)
 }
 
 // take keeps what is smaller.

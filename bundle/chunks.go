@@ -56,7 +56,7 @@ const frameSize = 4 << 20
 type chunkStore struct {
 	emit     func(f frame) (seq int, err error)
 	known    hashTable
-	meta     map[index.Hash]uint32 // manifests and configs that are external content too
+	meta     map[index.Hash]uint32 // manifests and configs that are other content too
 	held     *held                 // nil if there are no bases
 	external externals
 	listing  bool // content is only listed
@@ -73,6 +73,7 @@ type frame struct {
 	// For changed content: what it is compared with, and the ids of the chunks
 	// that this consists of.
 	old        []byte
+	files      int // how many files that is of
 	dictionary []index.Run
 }
 
@@ -138,8 +139,9 @@ func (s *chunkStore) putChanged(ctx context.Context, c class, data []byte, chang
 // find returns the id of a chunk that is known.
 func (s *chunkStore) find(c class, h index.Hash) (id uint32, ok bool, err error) {
 	if id, ok = s.known.get(h); ok {
-		// Whoever has the bundle only must be able to read its manifests.
-		if c == metaClass && class(id>>classShift) == externalClass {
+		// Whoever has the bundle only, or its receipt, must be able to read its
+		// manifests.
+		if c == metaClass && class(id>>classShift) != metaClass {
 			id, ok = s.meta[h]
 		}
 		return id, ok, nil
@@ -231,8 +233,9 @@ func (s *chunkStore) flush(ctx context.Context) error {
 }
 
 // place fills in the table of chunks and turns the ids in the blobs' runs into
-// ordinals. The index's frames still carry class and number (see pipeline).
-func (s *chunkStore) place(x *index.Index) {
+// ordinals. The index's frames still carry class and number (see pipeline). id is
+// that of the bundle.
+func (s *chunkStore) place(x *index.Index, id [16]byte) {
 	var ordinal uint32
 	for i := range x.Frames {
 		f := &x.Frames[i]
@@ -246,7 +249,11 @@ func (s *chunkStore) place(x *index.Index) {
 		f.FirstChunk = ordinal
 		ordinal += f.Chunks
 	}
-	s.external.place(x)
+	if s.listing {
+		s.external.placeListed(x, id)
+	} else {
+		s.external.place(x)
+	}
 	for i := range x.Frames {
 		x.Frames[i].Dictionary = s.ordinals(x.Frames[i].Dictionary)
 	}

@@ -12,6 +12,10 @@ import (
 // MaxSignature is the greatest size of one signature entry, in bytes.
 const MaxSignature = 64 << 10
 
+// maxAbsentSums is how many bytes of SHA256SUMS may be about packs that are not
+// there, of a receipt: some 29,000 packs, or 900 GB.
+const maxAbsentSums = 4 << 20
+
 // Signature is one signature entry of a bundle as it was found: not checked,
 // not even parsed.
 type Signature struct {
@@ -40,7 +44,7 @@ func Scan(ctx context.Context, r io.ReaderAt, size int64) (*Envelope, error) {
 	if !ok {
 		return nil, fault.Damaged("the bundle has no %s", container.SumsName)
 	}
-	if e.sums, err = c.ReadFile(sums, maxSumLine*int64(len(c.Entries()))); err != nil {
+	if e.sums, err = c.ReadFile(sums, maxSumLine*int64(len(c.Entries()))+maxAbsentSums); err != nil {
 		return nil, err
 	}
 	for _, entry := range c.Entries() {

@@ -35,7 +35,17 @@ type examination struct {
 	open   Opener
 }
 
-func (e *examination) run(ctx context.Context) (_ *Prepared, err error) {
+// run finds a recipe: c if that is one, which may be nil, or by analysis.
+func (e *examination) run(ctx context.Context, c *Candidate) (*Prepared, error) {
+	if c != nil {
+		if r, err := c.try(ctx, e); err != nil || r != nil {
+			return r, err
+		}
+	}
+	return e.analyse(ctx)
+}
+
+func (e *examination) analyse(ctx context.Context) (_ *Prepared, err error) {
 	var alone trialResult
 	err = e.read(ctx, func(gz io.Reader) (err error) {
 		alone, err = e.try(ctx, gz)
@@ -104,9 +114,11 @@ func (e *examination) try(ctx context.Context, gz io.Reader) (trialResult, error
 	return t.run(ctx, &bounded{r: raw, left: maxRaw(e.size)})
 }
 
-// prove rebuilds the blob and compares it with its digest.
+// prove rebuilds the blob and compares it with its digest, and its raw bytes
+// with how many there should be.
 func (p *Prepared) prove(ctx context.Context, gz io.Reader) error {
-	z, err := deflate.NewReader(p.params, p.size, deflate.NewInflater(gz), p.corrections.Reader())
+	raw := &counted{r: &bounded{r: deflate.NewInflater(gz), left: maxRaw(p.size)}}
+	z, err := deflate.NewReader(p.params, p.size, raw, p.corrections.Reader())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnproven, err)
 	}
@@ -121,7 +133,25 @@ func (p *Prepared) prove(ctx context.Context, gz io.Reader) error {
 		}
 		return fmt.Errorf("%w: %w", ErrUnproven, err)
 	}
+	if _, err := io.Copy(io.Discard, raw); err != nil {
+		return err
+	}
+	if raw.n != p.rawSize {
+		return fmt.Errorf("%w: it is for %d raw bytes, not %d", ErrUnproven, p.rawSize, raw.n)
+	}
 	return nil
+}
+
+// counted counts what is read.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // read opens the blob for f. When f is through, or finds a reason to keep the

@@ -15,10 +15,15 @@ import (
 // and perhaps one of corrections, so this serves several of them.
 const cacheBytes = 64 << 20
 
+// writerCacheBytes is how many a [Writer] keeps of each base and of what it has
+// written itself: it asks for what is compared with in the order it is stored.
+const writerCacheBytes = 32 << 20
+
 // frameCache keeps the frames used last. Several readers that want the same
 // frame wait for one decompression.
 type frameCache struct {
-	load func(ctx context.Context, frame int) (*rawFrame, error)
+	load  func(ctx context.Context, frame int) (*rawFrame, error)
+	limit int64 // bytes
 
 	mu    sync.Mutex
 	byID  map[int]*list.Element // of *cached
@@ -50,8 +55,15 @@ func (f *rawFrame) chunks(i, n uint32) []byte {
 
 func (f *rawFrame) size() int64 { return int64(len(f.data) + 4*len(f.ends)) }
 
-func newFrameCache(load func(context.Context, int) (*rawFrame, error)) *frameCache {
-	return &frameCache{load: load, byID: make(map[int]*list.Element)}
+func newFrameCache(limit int64, load func(context.Context, int) (*rawFrame, error)) *frameCache {
+	return &frameCache{load: load, limit: limit, byID: make(map[int]*list.Element)}
+}
+
+// shrink lowers the limit for what is loaded from now on.
+func (c *frameCache) shrink(limit int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.limit = min(c.limit, limit)
 }
 
 // get returns a frame, which must not be changed.
@@ -93,7 +105,7 @@ func (c *frameCache) fill(ctx context.Context, f *cached, e *list.Element) {
 		delete(c.byID, f.frame)
 	} else {
 		c.bytes += f.raw.size()
-		for back := c.order.Back(); c.bytes > cacheBytes && back != nil; {
+		for back := c.order.Back(); c.bytes > c.limit && back != nil; {
 			prev := back.Prev()
 			if old := back.Value.(*cached); old != f && old.raw != nil {
 				c.bytes -= old.raw.size()

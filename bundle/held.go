@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/opencontainers/go-digest"
@@ -20,13 +21,17 @@ type held struct {
 	first []uint32 // id of the first chunk of each base
 	same  []uint32 // by id: the first chunk that has the same content
 	table hashTable
+	based map[heldFrame]bool // whether what a frame builds on is at hand
 }
 
+type heldFrame struct{ base, frame int }
+
 func newHeld(bases []*Reader) (*held, error) {
-	h := &held{bases: bases}
+	h := &held{bases: bases, based: make(map[heldFrame]bool)}
 	h.table = newHashTable(h.hash)
 	var total uint64
 	for _, r := range bases {
+		r.frames.shrink(writerCacheBytes)
 		h.first = append(h.first, uint32(total))
 		if total += uint64(r.index.Chunks.Len()); total > math.MaxUint32 {
 			return nil, fault.Unsupported("the bases hold more than %d chunks", uint32(math.MaxUint32))
@@ -78,22 +83,39 @@ func (h *held) find(hash index.Hash) (uint32, bool) {
 // says that it is held.
 func (h *held) readable(id uint32) bool { return h.reader(id) != nil }
 
-// reader returns a base that carries a chunk.
+// reader returns a base that carries a chunk, and has all that it takes to get it.
 func (h *held) reader(id uint32) *Reader {
 	base, c := h.at(id)
 	if r := h.bases[base]; int(c) < r.index.Chunks.Own() && r.there(c) {
-		return r
+		if f, _ := r.index.Frame(c); h.frame(base, f) {
+			return r
+		}
 	}
 	if len(h.bases) == 1 {
 		return nil
 	}
 	hash := h.hash(id)
-	for _, r := range h.bases {
-		if r.Has(hash) {
+	for i, r := range h.bases {
+		if f, ok := r.FrameOf(hash); ok && h.frame(i, f) {
 			return r
 		}
 	}
 	return nil
+}
+
+// frame reports whether what a frame builds on is at hand: a base that is an
+// update itself may have been given without its own.
+func (h *held) frame(base, frame int) bool {
+	key := heldFrame{base, frame}
+	ok, known := h.based[key]
+	if !known {
+		r := h.bases[base]
+		ok = !slices.ContainsFunc(r.BuildsOn(frame), func(c uint32) bool {
+			return r.base == nil || !r.base.Has(r.index.Chunks.Hash(c))
+		})
+		h.based[key] = ok
+	}
+	return ok
 }
 
 // chunk returns the content of a chunk, checked.
@@ -222,11 +244,11 @@ func rawHash(x *index.Index, b *index.Blob) (h index.Hash) {
 	return h
 }
 
-// listed fills in the one base of an inventory: the place that it lists.
-func (b *Writer) listed(x *index.Index) {
-	e := &b.chunks.external
+// placeListed fills in the one base of an inventory: the place that it lists,
+// which goes by the inventory's id.
+func (e *externals) placeListed(x *index.Index, id [16]byte) {
 	e.ordinal = make([]uint32, len(e.lengths))
-	base := index.Base{ID: b.header.id(), Chunks: len(e.lengths)}
+	base := index.Base{ID: id, Chunks: len(e.lengths)}
 	for n := range e.lengths {
 		e.ordinal[n] = uint32(x.Chunks.Len())
 		x.Chunks.AddExternal(e.hash(uint32(n)), int(e.lengths[n]))

@@ -26,7 +26,7 @@ type pipeline struct {
 	work    chan *job // to the workers
 	order   chan *job // the same jobs, to the assembler
 	all     sync.WaitGroup
-	level   pack.Level
+	changed *changed
 	write   writePack
 	emitted int // frames handed on
 
@@ -70,7 +70,7 @@ func newPipeline(ctx context.Context, l pack.Level, workers int, write writePack
 		workers = runtime.GOMAXPROCS(0)
 	}
 	workers = min(workers, maxWorkers)
-	p := &pipeline{work: make(chan *job, workers), order: make(chan *job, 2*workers), level: l, write: write, spots: make(map[int]spot)}
+	p := &pipeline{work: make(chan *job, workers), order: make(chan *job, 2*workers), changed: newChanged(l), write: write, spots: make(map[int]spot)}
 	p.placed.L = &p.mu
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	context.AfterFunc(p.ctx, func() {
@@ -92,14 +92,9 @@ func newPipeline(ctx context.Context, l pack.Level, workers int, write writePack
 
 // encoders are what one worker needs: content that is compressed already is
 // not worth more than the fastest level.
-type encoders struct {
-	level          pack.Level
-	normal, packed *pack.Encoder
-	changed        changedEncoders
-}
+type encoders struct{ normal, packed *pack.Encoder }
 
 func newEncoders(l pack.Level) (e encoders, err error) {
-	e.level = l
 	if e.normal, err = pack.NewEncoder(l); err != nil {
 		return e, err
 	}
@@ -120,6 +115,9 @@ func (e *encoders) of(c class) *pack.Encoder {
 func (p *pipeline) frame(f frame) (seq int, err error) {
 	j := &job{frame: f, seq: p.emitted, size: int64(len(f.raw)), done: make(chan struct{})}
 	p.emitted++
+	if err := p.changed.enter(p.ctx, j); err != nil {
+		return j.seq, context.Cause(p.ctx)
+	}
 	for _, c := range []chan *job{p.order, p.work} {
 		select {
 		case c <- j:
@@ -139,7 +137,11 @@ func (p *pipeline) compress(e *encoders) {
 			if !ok {
 				return
 			}
-			j.err = e.encode(j)
+			if len(j.old) > 0 {
+				j.err = p.changed.encode(j, e.normal)
+			} else {
+				j.stored = e.of(j.class).Encode(newBuffer(), j.raw)
+			}
 			close(j.done)
 		}
 	}

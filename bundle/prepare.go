@@ -25,8 +25,8 @@ const minApart = 4 << 10
 
 // Preparer finds out how blobs are best stored: gzip is taken apart if that is
 // proven to give back the same bytes, and worth it. What it decides depends on
-// the blob only. It is safe for concurrent use; its fields must not be changed
-// any more then.
+// the blob only, unless it is told what is Known. It is safe for concurrent use;
+// its fields must not be changed any more then.
 type Preparer struct {
 	Recipes *recipe.Store // may be nil
 	Scratch string        // folder for scratch files; "" is the system's
@@ -34,6 +34,10 @@ type Preparer struct {
 	// Kept, if not nil, is told why a blob is kept as it came. A reason that is
 	// an [ErrUnproven] is a bug of bale's.
 	Kept func(d digest.Digest, size int64, why error)
+	// Known, if not nil, is asked for a recipe before a blob is analysed: one
+	// that rebuilds the blob is taken without looking for a better one, and one
+	// that does not is not used. With nil and true the blob is kept as it came.
+	Known func(ctx context.Context, d digest.Digest, size int64) (c *Candidate, known bool)
 
 	start sync.Once
 	turns chan struct{}
@@ -97,13 +101,21 @@ func (p *Preparer) Prepare(ctx context.Context, d digest.Digest, size int64, ope
 	if r, known := p.remembered(ctx, d, size); known {
 		return r, nil
 	}
+	var c *Candidate
+	if p.Known != nil {
+		var known bool
+		if c, known = p.Known(ctx, d, size); known && c == nil {
+			p.kept(d, size, ErrRemembered)
+			return nil, nil
+		}
+	}
 	done, err := p.turn(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
 	e := &examination{p: p, digest: d, size: size, open: open}
-	r, err := e.run(ctx)
+	r, err := e.run(ctx, c)
 	switch {
 	case err == nil:
 		// A store that fails only makes the next save slower.

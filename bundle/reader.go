@@ -63,7 +63,7 @@ func Open(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
 	case r.absent > 0:
 		return nil, fault.WithHint(fault.Missing("this is a receipt, without the bundle's content"),
 			"a receipt is for save --base; load the bundle itself")
-	case r.lists():
+	case r.Inventory():
 		return nil, fault.WithHint(fault.Missing("this is an inventory: it says what is at a place and has no content"),
 			"an inventory is for save --base")
 	}
@@ -103,7 +103,7 @@ func OpenIndex(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
 	if err := r.findPacks(hashes, absent); err != nil {
 		return nil, err
 	}
-	r.frames = newFrameCache(r.loadFrame)
+	r.frames = newFrameCache(cacheBytes, r.loadFrame)
 	return r, nil
 }
 
@@ -190,6 +190,9 @@ func (r *Reader) findPacks(hashes map[string][32]byte, absent []string) error {
 			if name != container.PackName(r.index.Packs[i].Digest) {
 				return fault.Damaged("entry %s is missing from the bundle", name)
 			}
+			if h := hashes[name]; digest.NewDigestFromBytes(digest.SHA256, h[:]) != r.index.Packs[i].Digest {
+				return fault.Damaged("pack %s has another hash in %s than in its name", name, container.SumsName)
+			}
 		}
 		r.absent = len(absent)
 	}
@@ -245,9 +248,11 @@ func (r *Reader) firstPack(b *index.Blob) int {
 	return first
 }
 
-// lists reports whether there are blobs that are only listed.
-func (r *Reader) lists() bool {
-	return slices.ContainsFunc(r.index.Blobs, func(b index.Blob) bool { return b.Recipe == index.Listed })
+// Inventory reports whether this only lists what a place holds: it builds on
+// that place, which goes by its own id, or has blobs that are only listed.
+func (r *Reader) Inventory() bool {
+	return slices.Contains(r.header.Bases, r.header.ID) ||
+		slices.ContainsFunc(r.index.Blobs, func(b index.Blob) bool { return b.Recipe == index.Listed })
 }
 
 // Detached reports whether this is a receipt: content is not there.

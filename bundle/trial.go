@@ -17,7 +17,7 @@ import (
 // decide about (FORMAT.md, section 13).
 type trial struct {
 	splitter *chunk.Splitter
-	with     *encoders
+	with     encoders
 	open     [classes][]byte
 	stored   []byte // room for a frame
 	seen     map[uint64]struct{}
@@ -41,8 +41,7 @@ func newTrial() (*trial, error) {
 	if t.splitter, err = chunk.NewSplitter(); err != nil {
 		return nil, err
 	}
-	with, err := newEncoders(pack.Default)
-	t.with = &with
+	t.with, err = newEncoders(pack.Default)
 	return t, err
 }
 

@@ -20,6 +20,7 @@ import (
 	"bale/bundle/chunk"
 	"bale/bundle/container"
 	"bale/bundle/deflate"
+	"bale/bundle/fault"
 	"bale/bundle/index"
 	"bale/bundle/pack"
 )
@@ -95,6 +96,12 @@ func NewWriter(ctx context.Context, w io.Writer, o WriterOptions) (*Writer, erro
 	head, err := h.encode()
 	if err != nil {
 		return nil, err
+	}
+	switch {
+	case o.Inventory && len(o.Bases) > 0:
+		return nil, errors.New("an inventory builds on nothing")
+	case len(head) > maxHeader:
+		return nil, fault.Usage("bale.json would have %d bytes, over its limit of %d: take fewer bases, or a shorter name", len(head), maxHeader)
 	}
 	b := &Writer{known: make(map[digest.Digest]bool), raw: make(map[digest.Digest]index.Hash), bases: o.Bases, header: h}
 	if b.out, err = container.NewWriter(w, h.Created); err != nil {
@@ -291,10 +298,7 @@ func (b *Writer) Finish(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	x := &index.Index{Packs: packs, Frames: frames, Blobs: b.blobs, Images: b.images}
-	b.chunks.place(x)
-	if b.chunks.listing {
-		b.listed(x)
-	}
+	b.chunks.place(x, b.header.id())
 	for d, h := range b.raw {
 		x.SetRawHash(d, h)
 	}

@@ -39,14 +39,20 @@ func Apply(old, patch []byte, size int) ([]byte, error) {
 		return nil, err
 	}
 	a := appliers.Get().(*applier)
-	defer appliers.Put(a)
+	defer func() {
+		a.diffs = [classes]diffReader{} // lets go of the patch
+		appliers.Put(a)
+	}()
 
 	// The spans must be known before the first one is rebuilt, and be checked
 	// before anything is allocated.
-	start := spanReader{skips: in[skips], lengths: in[lengths], jumps: in[jumps], size: size, old: len(old)}
+	start, err := newSpanReader(&in, size, len(old))
+	if err != nil {
+		return nil, err
+	}
 	like := 0
 	a.reset(len(old))
-	for r := start; ; {
+	for r := *start; ; {
 		s, ok, err := r.next()
 		if err != nil {
 			return nil, err
@@ -70,7 +76,7 @@ func Apply(old, patch []byte, size int) ([]byte, error) {
 
 	out := make([]byte, size)
 	at := 0
-	for r := start; ; {
+	for r := *start; ; {
 		s, ok, err := r.next()
 		if err != nil {
 			return nil, err
@@ -99,7 +105,7 @@ func (a *applier) rebuild(dst, old []byte, s span) error {
 	src := old[s.old : s.old+s.n]
 	copy(dst, src)
 	for i := 0; ; {
-		x := nextField(src, i, s.at)
+		x := nextField(src, i, s.at-s.phase)
 		if err := a.diffs[plain].bytes(dst[i:x.at]); err != nil {
 			return err
 		}

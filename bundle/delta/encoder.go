@@ -7,8 +7,9 @@ import "encoding/binary"
 // foretold, and the spans and streams of the patch: usually a few MiB, at most
 // about 64 MiB for contents made to that end.
 type Encoder struct {
-	seeds seeds
-	spans []span
+	seeds  seeds
+	spans  []span
+	before [][8]uint8 // of each span: the phase that comes before each phase
 	forecaster
 	out   [streams][]byte
 	diffs [classes]diffWriter
@@ -24,8 +25,9 @@ type diffWriter struct {
 // NewEncoder returns an Encoder.
 func NewEncoder() *Encoder { return new(Encoder) }
 
-// Append appends the patch that makes new from old to dst. It depends on old
-// and new only. New must not have more than [MaxNew] bytes.
+// Append appends the patch that makes new from old to dst: at most
+// [MaxPatch](len(new)) bytes, which depend on old and new only. It panics if
+// new has more than [MaxNew] bytes.
 func (e *Encoder) Append(dst, old, new []byte) []byte {
 	if len(new) > MaxNew {
 		panic("delta: new content is over the limit")
@@ -33,6 +35,7 @@ func (e *Encoder) Append(dst, old, new []byte) []byte {
 	old = old[:min(len(old), MaxOld)]
 	e.seeds.build(old)
 	e.spans = e.align(e.spans[:0], old, new)
+	e.findPhases(old, new)
 	e.describe(old, new)
 
 	size, like := len(new), 0
@@ -72,8 +75,14 @@ func (e *Encoder) describe(old, new []byte) {
 		*d = diffWriter{gaps: d.gaps[:0], kinds: d.kinds[:0], values: d.values[:0]}
 	}
 	at, from := 0, 0
-	for _, s := range e.spans {
+	phase, changed := 0, 0
+	for i, s := range e.spans {
 		e.near.add(s)
+		if s.phase != phase {
+			e.out[phases] = binary.AppendUvarint(e.out[phases], uint64(i-changed))
+			e.out[phases] = append(e.out[phases], byte(s.phase))
+			phase, changed = s.phase, i
+		}
 		e.out[skips] = binary.AppendUvarint(e.out[skips], uint64(s.at-at))
 		e.out[lengths] = binary.AppendUvarint(e.out[lengths], uint64(s.n))
 		e.out[jumps] = binary.AppendUvarint(e.out[jumps], uint64(zigzag(uint32(s.old-from))))
@@ -92,7 +101,7 @@ func (e *Encoder) describe(old, new []byte) {
 func (e *Encoder) compare(want, old []byte, s span) {
 	src := old[s.old : s.old+s.n]
 	for i := 0; ; {
-		x := nextField(src, i, s.at)
+		x := nextField(src, i, s.at-s.phase)
 		e.diffs[plain].bytes(want[i:x.at], src[i:x.at])
 		if x.at == len(src) {
 			return

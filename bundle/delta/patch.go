@@ -20,6 +20,7 @@ const (
 	skips   = iota // literal bytes before each span
 	lengths        // of each span
 	jumps          // from the end of a span in old to the start of the next
+	phases         // where addresses are aligned: pairs of how many spans before, and 0 to 7
 	gaps           // what is as foretold between two differences
 	kinds          // of each difference: 0 for a new one, else 1 + where it stands among the recent ones
 	values         // of new differences
@@ -35,9 +36,10 @@ func MaxPatch(size int) int { return maxHeader + size }
 
 // span is a stretch of new that is like one of old.
 type span struct {
-	at  int // in new
-	old int // in old
-	n   int // bytes
+	at    int // in new
+	old   int // in old
+	n     int // bytes
+	phase int // of offsets in new that are multiples of 8 for absolute fields
 }
 
 // input is a stream that is read.

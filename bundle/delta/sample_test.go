@@ -91,6 +91,18 @@ func program(n int) sample {
 	return sample{fmt.Sprintf("program of %d", n), old, link(fs, after, 0x401000)}
 }
 
+// grown returns a program before and after some functions became longer.
+func grown(n int) sample {
+	r := rand.New(rand.NewPCG(7, uint64(n)))
+	fs := functions(r, n)
+	order := r.Perm(n)
+	old := link(fs, order, 0x400000)
+	for i := 5; i < n; i += 371 {
+		fs[i].code = append(fs[i].code, noise(r, 40)...)
+	}
+	return sample{fmt.Sprintf("grown program of %d", n), old, link(fs, order, 0x400000)}
+}
+
 // edited returns a text, or noise, before and after edits.
 func edited(name string, old []byte, edits int) sample {
 	r := rand.New(rand.NewPCG(2, uint64(edits)))
@@ -145,7 +157,7 @@ func samples() []sample {
 		{"zeros from noise", random, zero},
 		{"noise from zeros", zero, random},
 		{"period 3", bytes.Repeat([]byte("abc"), 9000), bytes.Repeat([]byte("abc"), 9100)},
-		program(20), program(600),
+		program(20), program(600), grown(600),
 		edited("text", text(60_000), 60),
 	}
 	for _, n := range []int{1, 10, 100, 1000, 5000} {

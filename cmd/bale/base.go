@@ -13,10 +13,8 @@ import (
 
 	"bale/bundle"
 	"bale/bundle/fault"
-	"bale/sign"
 	"bale/transport"
 	"bale/transport/bale"
-	"bale/verify"
 )
 
 // baseFlags say what a bundle to be saved builds on.
@@ -47,6 +45,33 @@ func (f *baseFlags) check() error {
 type openBases struct {
 	readers []*bundle.Reader
 	closers []io.Closer
+	used    []usedBase
+}
+
+// The kinds of what a bundle builds on.
+const (
+	bundleBase    = "bundle"
+	receiptBase   = "receipt"
+	inventoryBase = "inventory"
+	imagesBase    = "images"
+)
+
+// usedBase is one thing that a bundle builds on.
+type usedBase struct {
+	Base string `json:"base"` // as the user wrote it
+	Kind string `json:"kind"`
+	ID   string `json:"id"`
+}
+
+// kindOf tells what a file is.
+func kindOf(r *bundle.Reader) string {
+	switch {
+	case r.Inventory():
+		return inventoryBase
+	case r.Detached():
+		return receiptBase
+	}
+	return bundleBase
 }
 
 func (b *openBases) headers() []bundle.Header {
@@ -89,19 +114,11 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			err = errors.Join(err, b.close())
 		}
 	}()
-	var trust verify.Trust
-	for _, s := range signers {
-		if k, ok := s.(interface{ Public() *sign.PublicKey }); ok {
-			trust.Keys = append(trust.Keys, k.Public())
-		}
+	trust, err := trustOf(signers, f.keys)
+	if err != nil {
+		return nil, err
 	}
-	for _, path := range f.keys {
-		k, err := sign.LoadPublicKey(path)
-		if err != nil {
-			return nil, err
-		}
-		trust.Keys = append(trust.Keys, k)
-	}
+	warned := false
 	var images []string
 	for _, arg := range f.bases {
 		if !isBaseFile(arg) {
@@ -117,15 +134,20 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			return nil, err
 		}
 		b.closers = append(b.closers, file)
-		res, err := a.decide(file.Envelope(), trust, f.insecure)
-		if err != nil {
-			return nil, fmt.Errorf("base %s: %w", arg, err)
+		if f.insecure && !warned {
+			warned = true
+			a.warn("the signatures of bases are not verified")
 		}
-		r, err := file.TrustIndex(ctx, res)
+		r, err := trustFile(ctx, file, trust, f.insecure, (*bale.File).TrustIndex)
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
 		b.readers = append(b.readers, r)
+		kind := kindOf(r)
+		if kind != bundleBase {
+			a.note(fmt.Sprintf("base %s is %s without content: changed files are not compared with what they were", arg, article(kind)))
+		}
+		b.used = append(b.used, usedBase{arg, kind, r.Header().ID})
 	}
 	if len(images) == 0 {
 		return b, nil
@@ -141,5 +163,13 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 	}
 	b.closers = append(b.closers, s)
 	b.readers = append(b.readers, s.Reader)
+	b.used = append(b.used, usedBase{strings.Join(images, " "), imagesBase, s.Header().ID})
 	return b, nil
+}
+
+func article(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
 }

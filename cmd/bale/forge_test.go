@@ -235,7 +235,7 @@ func (f forgery) packOf(t testing.TB, n int, frames [][]byte) []byte {
 	t.Helper()
 	var b pack.Builder
 	for _, frame := range frames {
-		if err := b.Add(frame); err != nil {
+		if _, err := b.Add(frame); err != nil {
 			t.Fatal(err)
 		}
 	}

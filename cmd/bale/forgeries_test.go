@@ -190,7 +190,7 @@ func indexVectors() []vector {
 		lie("frame-size", "a frame that is larger than its chunks", "raw bytes", exitDamaged, func(x *index.Index) { x.Frames[0].Raw++ }),
 		lie("frame-kind", "a frame of an unknown kind", "frames of kind 9", exitFailed, func(x *index.Index) { x.Frames[1].Kind = 9 }),
 		lie("frame-dictionary", "a frame with a dictionary", "dictionaries", exitFailed, func(x *index.Index) {
-			x.Frames[1].Kind, x.Frames[1].Dictionary = pack.Dictionary, []uint32{0}
+			x.Frames[1].Kind, x.Frames[1].Dictionary = pack.Dictionary, []index.Run{{First: 0, Count: 1}}
 		}),
 		lie("recipe-kind", "a recipe of an unknown kind", "recipe 7", exitFailed, func(x *index.Index) { x.Blobs[0].Recipe = 7 }),
 		lie("external-chunks", "chunks of another bundle", "update", exitFailed, func(x *index.Index) {

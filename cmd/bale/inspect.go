@@ -30,7 +30,8 @@ func newInspect(a *app) *cobra.Command {
 		Short: "Show what is in a bundle",
 		Long: `Show the images of a bundle, their platforms, and how they are stored; with
 --blobs also each blob: its recipe, which is how it is rebuilt, by which model of a
-compressor, and how many bytes of corrections that takes.
+compressor, and how many bytes of corrections that takes. Of an update it shows what
+that builds on, and what it carries itself. Receipts and inventories are shown too.
 
 Nothing of a bundle is parsed before its signature is verified. Without a key only
 what lies outside of that is shown: that the file is a bundle, how many entries
@@ -117,6 +118,7 @@ type inspectedImage struct {
 
 type inspected struct {
 	Bundle  string           `json:"bundle"`
+	Kind    string           `json:"kind"` // bundle, update, receipt or inventory
 	Size    int64            `json:"size"` // bytes of the bundle
 	Header  bundle.Header    `json:"header"`
 	Signers []signer         `json:"signers"`
@@ -130,20 +132,30 @@ type inspected struct {
 	Frames  int              `json:"frames"`
 	Chunks  int              `json:"chunks"`
 	Apart   takenApart       `json:"takenApart"`
-	Stored  []inspectedBlob  `json:"recipes"`
+
+	Bases    []inspectedBase `json:"bases,omitempty"`
+	External external        `json:"external"`
+	Stored   []inspectedBlob `json:"recipes"`
 }
 
 func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string, blobs bool) (err error) {
-	file, r, res, err := a.open(cmd, path, trust)
+	file, r, res, err := a.openAs(cmd, path, trust, (*bale.File).TrustIndex)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	x := r.Index()
 	v := inspected{
-		Bundle: path, Size: file.Size(), Header: r.Header(), Signers: signersOf(res), Images: []inspectedImage{}, Packed: r.PackBytes(),
-		Blobs: len(x.Blobs), Packs: len(x.Packs), Frames: len(x.Frames), Chunks: x.Chunks.Len(), Stored: []inspectedBlob{},
+		Bundle: path, Kind: kindOf(r), Size: file.Size(), Header: r.Header(), Signers: signersOf(res), Images: []inspectedImage{},
+		Blobs: len(x.Blobs), Packs: len(x.Packs), Frames: len(x.Frames), Chunks: x.Chunks.Own(), Stored: []inspectedBlob{},
 	}
+	if v.Kind == bundleBase && isUpdate(r) {
+		v.Kind = updateKind
+	}
+	for i := range x.Packs {
+		v.Packed += x.Packs[i].Size
+	}
+	v.Bases, v.External = inspectBases(r)
 	for i := range x.Blobs {
 		b := &x.Blobs[i]
 		v.Content += b.Size
@@ -241,7 +253,7 @@ func describe(ctx context.Context, src *bale.Source, i transport.Image, x *index
 // configPlatform reads the platform of an image that has no index. Artifacts
 // that are no container images have none.
 func configPlatform(ctx context.Context, src *bale.Source, i transport.Image, d v1.Descriptor) ([]string, error) {
-	if d.Size > transport.MaxManifest {
+	if !transport.IsConfig(d.MediaType) || d.Size > transport.MaxManifest {
 		return nil, nil
 	}
 	content, err := src.Manifest(ctx, i, d)
@@ -257,6 +269,14 @@ func configPlatform(ctx context.Context, src *bale.Source, i transport.Image, d 
 
 func (v *inspected) print(w io.Writer, blobs bool) {
 	printSigners(w, v.Signers)
+	switch v.Kind {
+	case receiptBase:
+		fmt.Fprintf(w, "a receipt of bundle %s: content is not here\n", v.Header.ID)
+	case inventoryBase:
+		fmt.Fprintln(w, "an inventory of what a place held: content is not here")
+	case updateKind:
+		fmt.Fprintln(w, "an update, which needs its bases")
+	}
 	fmt.Fprintf(w, "made %s by %s, id %s\n", v.Header.Created.Format(time.RFC3339), v.Header.Creator, v.Header.ID)
 	if text := order(v.Header); text != "" {
 		fmt.Fprintln(w, text)
@@ -275,6 +295,11 @@ func (v *inspected) print(w io.Writer, blobs bool) {
 			fmt.Fprintf(w, "  left out   %s\n", o)
 		}
 	}
+	if v.Kind != inventoryBase {
+		for _, b := range v.Bases {
+			b.print(w)
+		}
+	}
 	if blobs {
 		fmt.Fprintln(w)
 		for _, b := range slices.SortedStableFunc(slices.Values(v.Stored), func(a, b inspectedBlob) int { return cmp.Compare(b.Size, a.Size) }) {
@@ -288,6 +313,12 @@ func (v *inspected) print(w io.Writer, blobs bool) {
 			count(a.Blobs, "blob"), size(a.Size), size(a.RawSize), size(a.Corrections), share(a.Corrections, a.Size))
 	}
 	switch {
+	case v.Kind == inventoryBase:
+		fmt.Fprintf(w, "lists %s unpacked in %s\n", size(v.External.Bytes), count(v.External.Chunks, "chunk"))
+	case v.External.Chunks > 0:
+		fmt.Fprintf(w, "carries %s for %s of blobs (%s); %s unpacked in %s come from its bases\n",
+			size(v.Packed), size(v.Content), share(v.Packed, v.Content), size(v.External.Bytes), count(v.External.Chunks, "chunk"))
+	case v.Kind == receiptBase:
 	case v.Saved >= 0:
 		fmt.Fprintf(w, "%s as bundle: %s (%s) less than its blobs\n", size(v.Size), size(v.Saved), share(v.Saved, v.Content))
 	default:

@@ -43,19 +43,32 @@ func (f *trustFlags) check() error {
 	return nil
 }
 
-// open opens a bundle, decides about it, and only then parses it. The caller
-// closes the file.
-func (a *app) open(c *cobra.Command, path string, f trustFlags) (*bale.File, *bundle.Reader, *verify.Result, error) {
-	if err := f.check(); err != nil {
-		return nil, nil, nil, err
-	}
-	var trust verify.Trust
+// keyring loads the keys.
+func (f *trustFlags) keyring() (trust verify.Trust, err error) {
 	for _, k := range f.keys {
 		pub, err := sign.LoadPublicKey(k)
 		if err != nil {
-			return nil, nil, nil, err
+			return trust, err
 		}
 		trust.Keys = append(trust.Keys, pub)
+	}
+	return trust, nil
+}
+
+// open opens a bundle, decides about it, and only then parses it. The caller
+// closes the file.
+func (a *app) open(c *cobra.Command, path string, f trustFlags) (*bale.File, *bundle.Reader, *verify.Result, error) {
+	return a.openAs(c, path, f, (*bale.File).Trust)
+}
+
+// openAs is open, for bundles with content or for receipts and inventories too.
+func (a *app) openAs(c *cobra.Command, path string, f trustFlags, open trusting) (*bale.File, *bundle.Reader, *verify.Result, error) {
+	if err := f.check(); err != nil {
+		return nil, nil, nil, err
+	}
+	trust, err := f.keyring()
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	file, err := openFile(c.Context(), path)
 	if err != nil {
@@ -66,7 +79,7 @@ func (a *app) open(c *cobra.Command, path string, f trustFlags) (*bale.File, *bu
 		_ = file.Close() // only read from
 		return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	r, err := file.Trust(c.Context(), res)
+	r, err := open(file, c.Context(), res)
 	if err != nil {
 		_ = file.Close() // only read from
 		return nil, nil, nil, err
@@ -92,6 +105,10 @@ func (a *app) decide(e *bundle.Envelope, t verify.Trust, insecure bool) (*verify
 		a.warn("the bundle's signature is not verified")
 		return verify.WithoutSignatureUnsafe(e), nil
 	}
+	return decideFor(e, t)
+}
+
+func decideFor(e *bundle.Envelope, t verify.Trust) (*verify.Result, error) {
 	r, err := verify.Verify(e, t)
 	if errors.Is(err, fault.ErrUnsupported) {
 		// Whatever form the signature has, nobody that is known vouches for the bundle.

@@ -17,6 +17,7 @@ type loadOptions struct {
 	conn     connection
 	trust    trustFlags
 	order    orderFlags
+	earlier  earlierFlags
 	input    string
 	to       string
 	platform string
@@ -43,6 +44,13 @@ Gzip layers that were taken apart are rebuilt for a registry or a layout, bit fo
 bit, and compared with their digests: some 40 to 100 MB of unpacked files a second
 and core, 25 MB if no model knows the compressor. An engine gets them unpacked,
 which takes no time, and compared with the image's config.
+
+An update carries only what its bases do not have. The rest is taken from the target,
+out of layers of the images that are there, whatever tags they have now, and from the
+earlier bundles that --base names; which of them has it does not matter, nor in what
+order updates were made. All of it is found and verified before anything is written
+to the target; if something is missing the command says so and exits with 5. What is
+taken from the target is kept meanwhile in TMPDIR.
 ` + orderHelp + `
 
 Every signed bundle with a name is remembered there when it was loaded, even if
@@ -52,7 +60,8 @@ each; BALE_STATE=off remembers nothing. Without --name an older bundle is loaded
 a warning.`,
 		Example: `  bale load -i app.bale --key bale.pub --to docker://registry.example:5000
   bale load -i app.bale --key bale.pub --to docker-daemon: nginx:1.27
-  bale load -i edge.bale --key bale.pub --name edge --to docker://registry.example:5000`,
+  bale load -i edge.bale --key bale.pub --name edge --to docker://registry.example:5000
+  bale load -i update.bale --key bale.pub --base kept/ --to docker://registry.example:5000`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.load(cmd, o, args) },
 	}
 	o.conn.add(c)
@@ -60,6 +69,7 @@ a warning.`,
 	o.trust.addInsecure(c)
 	o.order.add(c)
 	o.order.addIgnore(c)
+	o.earlier.add(c)
 	f := c.Flags()
 	f.StringVarP(&o.input, "input", "i", "", "bundle `FILE` to load")
 	f.StringVar(&o.to, "to", "", "`PLACE` to load the images into")
@@ -110,11 +120,17 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		return fmt.Errorf("%s: %w", o.input, err)
 	}
 	src := bale.NewSource(r)
+	bases, err := a.openEarlier(ctx, r, o.earlier, o.trust)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bases.close()) }()
+	src.BuildOn(bases.Bases)
 	images, err := chosen(ctx, src, args)
 	if err != nil {
 		return err
 	}
-	to, err := openTarget(ctx, o.to, &o.conn)
+	to, err := openTarget(ctx, o.to, &o.conn, m)
 	if err != nil {
 		return err
 	}
@@ -127,7 +143,10 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		}
 		requests = append(requests, transport.Request{Source: src, Image: i, Target: name})
 	}
-	plan, err := transport.Copy(ctx, requests, to.sink, transport.Options{Platform: platform, Progress: m})
+	plan, err := transport.Copy(ctx, requests, to.sink, transport.Options{
+		Platform: platform, Progress: m,
+		Planned: func(p *transport.Plan) error { return a.provide(ctx, r, bases, to, p, m) },
+	})
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type sources struct {
 	conn     *connection
 	progress transport.Progress
 	open     map[string]transport.Source
+	whole    bool // an engine without a name stands for all its images
 }
 
 func newSources(c *connection, p transport.Progress) *sources {
@@ -97,7 +98,7 @@ func (s *sources) parse(ctx context.Context, arg string) (wanted, error) {
 			return wanted{}, err
 		}
 		key, selector = kind+dir, ref
-	} else if rest == "" {
+	} else if rest == "" && (kind != enginePlace || !s.whole) {
 		return wanted{}, fault.Usage("%q names no image", arg)
 	}
 	src, ok := s.open[key]
@@ -134,12 +135,15 @@ func (s *sources) close() error {
 
 // target is a place to write to, and what images are called there.
 type target struct {
-	sink transport.Sink
-	name func(transport.Name) (transport.Name, error)
+	place string // as the user wrote it
+	sink  transport.Sink
+	name  func(transport.Name) (transport.Name, error)
+	// source opens the place to read from; a layout may not be there yet.
+	source func(context.Context) (transport.Source, error)
 }
 
 // openTarget opens the place that --to names.
-func openTarget(ctx context.Context, to string, conn *connection) (*target, error) {
+func openTarget(ctx context.Context, to string, conn *connection, p transport.Progress) (*target, error) {
 	kind, rest, err := splitPlace(to)
 	if err != nil {
 		return nil, err
@@ -154,7 +158,9 @@ func openTarget(ctx context.Context, to string, conn *connection) (*target, erro
 		if err != nil {
 			return nil, err
 		}
-		return &target{sink, same}, nil
+		return &target{to, sink, same, func(ctx context.Context) (transport.Source, error) {
+			return docker.NewSource(ctx, docker.Options{Exported: p.Add})
+		}}, nil
 	case layoutPlace:
 		dir, ref, err := layout.Split(rest)
 		if err != nil {
@@ -168,7 +174,7 @@ func openTarget(ctx context.Context, to string, conn *connection) (*target, erro
 		if err != nil {
 			return nil, err
 		}
-		return &target{sink, same}, nil
+		return &target{to, sink, same, func(context.Context) (transport.Source, error) { return layout.Open(dir) }}, nil
 	}
 	rename, err := under(strings.TrimSuffix(rest, "/"))
 	if err != nil {
@@ -178,7 +184,7 @@ func openTarget(ctx context.Context, to string, conn *connection) (*target, erro
 	if err != nil {
 		return nil, err
 	}
-	return &target{c.Sink(), rename}, nil
+	return &target{to, c.Sink(), rename, func(context.Context) (transport.Source, error) { return c.Source(), nil }}, nil
 }
 
 // under returns what puts docker.io/library/nginx:1 at PREFIX/library/nginx:1,

@@ -59,6 +59,10 @@ the same.
   bale save -o app.bale --key bale.key nginx:1.27 docker-daemon:my/app:1.0
   bale load -i app.bale --key bale.pub --to docker://registry.example:5000
 
+What has been loaded need not be carried again:
+  bale save -o may.bale --key bale.key --base april.bale nginx:1.27.1
+  bale load -i may.bale --key bale.pub --to docker://registry.example:5000
+
 Places of images:
   NAME, docker://NAME     a registry; bare names follow Docker's rules
   docker-daemon:NAME      a Docker engine
@@ -71,7 +75,7 @@ Places of images:
 	}
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors and results")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage("%w", err) })
-	root.AddCommand(newSave(a), newLoad(a), newVerify(a), newInspect(a), newProbe(a), newKeygen(a), newVersion(a))
+	root.AddCommand(newSave(a), newLoad(a), newVerify(a), newInspect(a), newReceipt(a), newInventory(a), newMerge(a), newProbe(a), newKeygen(a), newVersion(a))
 	// The library adds these two when it runs, too late for what follows.
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

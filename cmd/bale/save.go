@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -23,10 +21,7 @@ import (
 
 type saveOptions struct {
 	conn     connection
-	output   string
-	keys     []string
-	unsigned bool
-	force    bool
+	out      outputFlags
 	lists    []string
 	level    string
 	layers   bool
@@ -80,11 +75,8 @@ SOURCE_DATE_EPOCH fixes the time written into the bundle.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.save(cmd.Context(), o, args) },
 	}
 	o.conn.add(c)
+	o.out.add(c)
 	f := c.Flags()
-	f.StringVarP(&o.output, "output", "o", "", "bundle `FILE` to write")
-	f.StringArrayVar(&o.keys, "key", nil, "private key `FILE` to sign with; may be given several times")
-	f.BoolVar(&o.unsigned, "unsigned", false, "do not sign")
-	f.BoolVar(&o.force, "force", false, "replace the output file if it is there")
 	f.StringArrayVar(&o.lists, "images", nil, "`FILE` with an image a line; # starts a comment, - is standard input")
 	f.StringVar(&o.level, "level", "default", "effort of compression: fast, default, best")
 	f.BoolVar(&o.layers, "layers", false, "keep layers exactly as they came; do not take them apart")
@@ -97,16 +89,8 @@ SOURCE_DATE_EPOCH fixes the time written into the bundle.`,
 }
 
 func (o *saveOptions) check() error {
-	switch {
-	case o.output == "":
-		return fault.WithHint(fault.Usage("no output file was given"), "for example: -o images.bale")
-	case o.unsigned && len(o.keys) > 0:
-		return fault.Usage("--key and --unsigned exclude each other")
-	case len(o.keys) > container.MaxSignatures:
-		return fault.Usage("%d keys are more than the %d that a bundle can be signed with", len(o.keys), container.MaxSignatures)
-	case !o.unsigned && len(o.keys) == 0:
-		return fault.WithHint(fault.Usage("no key was given to sign the bundle with"),
-			"make one with bale keygen and give --key bale.key, or say --unsigned")
+	if err := o.out.check("images.bale"); err != nil {
+		return err
 	}
 	if err := o.base.check(); err != nil {
 		return err
@@ -140,28 +124,19 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if err != nil {
 		return err
 	}
-	created, fixed, err := creationTime()
-	if err != nil {
-		return err
-	}
-	keys, who, err := a.loadSigners(ctx, o.keys)
+	keys, who, err := a.loadSigners(ctx, o.out.keys)
 	if err != nil {
 		return err
 	}
 	opts := bale.SinkOptions{
-		Path: o.output, Overwrite: o.force, Signers: keys, Fixed: fixed, Receipt: o.receipt,
-		Writer: bundle.WriterOptions{
-			Level: level, Created: created, Creator: "bale " + version, Name: string(o.place.name),
-		},
+		Receipt: o.receipt,
+		Writer:  bundle.WriterOptions{Level: level, Name: string(o.place.name)},
 	}
 	var kept keptLayers
 	if !o.layers {
-		opts.Preparer = &bundle.Preparer{Recipes: a.recipes(), Scratch: filepath.Dir(o.output), Kept: kept.add}
+		opts.Preparer = &bundle.Preparer{Recipes: a.recipes(), Scratch: o.out.dir(), Kept: kept.add}
 	}
-	sink, err := bale.NewSink(opts)
-	if errors.Is(err, fs.ErrExist) {
-		err = fault.WithHint(err, "choose another name, or replace it with --force")
-	}
+	sink, err := o.out.sink(keys, opts)
 	if err != nil {
 		return err
 	}
@@ -171,7 +146,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	src := newSources(&o.conn, m)
 	defer func() { err = errors.Join(err, src.close()) }()
 
-	bases, err := a.openBases(ctx, o.base, keys, src, filepath.Dir(o.output), m)
+	bases, err := a.openBases(ctx, o.base, keys, src, o.out.dir(), m)
 	if err != nil {
 		return err
 	}
@@ -187,7 +162,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 		return err
 	}
 	plan, err := transport.Copy(ctx, requests, sink, transport.Options{
-		Platform: platform, Progress: m, SpoolDir: filepath.Dir(o.output),
+		Platform: platform, Progress: m, SpoolDir: o.out.dir(),
 		Planned: func(p *transport.Plan) error { return sink.Start(ctx, p) },
 	})
 	if err != nil {
@@ -195,7 +170,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	}
 	m.finish()
 	kept.warn(a)
-	return a.saved(o.output, sink, plan, who, bundle.Header{Name: opts.Writer.Name, Sequence: sequence})
+	return a.saved(o.out.path, sink, plan, who, bundle.Header{Name: opts.Writer.Name, Sequence: sequence}, bases.used)
 }
 
 // requests resolves the arguments to images.
@@ -240,7 +215,7 @@ func creationTime() (t time.Time, fixed bool, err error) {
 	return time.Unix(n, 0), true, nil
 }
 
-func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []signer, place bundle.Header) error {
+func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []signer, place bundle.Header, bases []usedBase) error {
 	v := struct {
 		Bundle   string       `json:"bundle"`
 		Size     int64        `json:"size"`
@@ -249,11 +224,38 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		Content  int64        `json:"content"` // bytes of layers and configs
 		Blobs    int          `json:"blobs"`
 		Apart    int          `json:"blobsTakenApart"` // of these
+		Held     int          `json:"blobsOfBases"`    // that a base has, and that were not even read
+		HeldSize int64        `json:"contentOfBases"`
+		Bases    []usedBase   `json:"bases,omitempty"`
 		Signers  []signer     `json:"signers"`
 		Images   []savedImage `json:"images"`
-	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Signers: append([]signer{}, who...)}
+	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Bases: bases, Signers: append([]signer{}, who...)}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
+	v.Images = savedImages(plan)
+	v.Held, v.HeldSize = sink.Held()
+	return a.result(v, func(w io.Writer) {
+		for _, i := range v.Images {
+			i.print(w)
+		}
+		fmt.Fprintf(w, "%s: %s, %s in %s, %s as bundle%s\n", path, count(len(v.Images), "image"),
+			size(v.Content), count(v.Blobs, "blob"), size(v.Size), less(v.Content, v.Size))
+		if v.Held > 0 {
+			fmt.Fprintf(w, "%s more, %s, as the bases have them\n", count(v.Held, "blob"), size(v.HeldSize))
+		}
+		for _, b := range v.Bases {
+			fmt.Fprintf(w, "builds on %s %s (id %s)\n", b.Kind, b.Base, b.ID)
+		}
+		if text := order(place); text != "" {
+			fmt.Fprintln(w, text)
+		}
+		printWho(w, who)
+	})
+}
+
+// savedImages tells of the images of a plan.
+func savedImages(plan *transport.Plan) []savedImage {
+	var out []savedImage
 	for _, i := range plan.Images {
 		s := savedImage{
 			Name: i.Target.Name.String(), Digest: i.Target.Root.Digest.String(), MediaType: i.Target.Root.MediaType,
@@ -262,26 +264,25 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		for _, o := range i.Omitted {
 			s.Omitted = append(s.Omitted, o.Descriptor.Digest.String()+" "+o.Reason)
 		}
-		v.Images = append(v.Images, s)
+		out = append(out, s)
 	}
-	return a.result(v, func(w io.Writer) {
-		for _, i := range v.Images {
-			fmt.Fprintf(w, "%s  %s  %s\n", i.Digest, size(i.Size), i.Name)
-			for _, o := range i.Omitted {
-				fmt.Fprintf(w, "  left out: %s\n", o)
-			}
-		}
-		fmt.Fprintf(w, "%s: %s, %s in %s, %s as bundle%s\n", path, count(len(v.Images), "image"),
-			size(v.Content), count(v.Blobs, "blob"), size(v.Size), less(v.Content, v.Size))
-		if text := order(place); text != "" {
-			fmt.Fprintln(w, text)
-		}
-		if len(who) == 0 {
-			fmt.Fprintln(w, "not signed")
-		} else {
-			printSigners(w, who)
-		}
-	})
+	return out
+}
+
+func (i *savedImage) print(w io.Writer) {
+	fmt.Fprintf(w, "%s  %s  %s\n", i.Digest, size(i.Size), i.Name)
+	for _, o := range i.Omitted {
+		fmt.Fprintf(w, "  left out: %s\n", o)
+	}
+}
+
+// printWho says who signs what was written.
+func printWho(w io.Writer, who []signer) {
+	if len(who) == 0 {
+		fmt.Fprintln(w, "not signed")
+		return
+	}
+	printSigners(w, who)
 }
 
 // less tells how much smaller than whole something is, if it is.

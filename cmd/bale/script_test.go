@@ -31,6 +31,8 @@ import (
 //	login ADDR USER:PASSWORD does what docker login does
 //	push ADDR [USER:PASSWORD] puts testdata's images into a registry
 //	tags ADDR [NAME:TAG...]  a registry has these tags and no other
+//	release DIR NAME NUMBER  makes a layout with a release of a program; see cmdRelease
+//	flip FILE OFFSET         changes a bit; a negative offset counts from the end
 //	same PLACE PLACE         two images are the same, byte for byte
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -42,6 +44,7 @@ func TestScripts(t *testing.T) {
 			"fails": cmdFails, "exitcode": cmdExitcode, "clean": cmdClean, "json": cmdJSON, "tool": cmdTool,
 			"tmpfs": cmdTmpfs, "mkfifo": cmdMkfifo, "cut": cmdCut,
 			"registry": cmdRegistry, "login": cmdLogin, "push": cmdPush, "tags": cmdTags, "same": cmdSame,
+			"release": cmdRelease, "flip": cmdFlip,
 		},
 	})
 }
@@ -171,4 +174,20 @@ func cmdCut(ts *testscript.TestScript, neg bool, args []string) {
 		n += fi.Size()
 	}
 	ts.Check(os.Truncate(file, n))
+}
+
+func cmdFlip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: flip FILE OFFSET")
+	}
+	file := ts.MkAbs(args[0])
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	b, err := os.ReadFile(file)
+	ts.Check(err)
+	if at < 0 {
+		at += len(b)
+	}
+	b[at] ^= 1
+	ts.Check(os.WriteFile(file, b, 0o644))
 }

@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
+
+	"bale/bundle"
 )
 
 func newVerify(a *app) *cobra.Command {
 	var trust trustFlags
 	var expected orderFlags
+	var bases earlierFlags
 	c := &cobra.Command{
 		Use:   "verify --key KEY FILE",
 		Short: "Verify who signed a bundle and that all of it is there, unaltered",
@@ -18,18 +22,23 @@ func newVerify(a *app) *cobra.Command {
 entry, then that everything its images are made of is there and can be rebuilt to
 its digest, which takes as long as loading it into a registry. Nothing is written
 and nothing is asked of the network.
+
+An update carries only what its bases do not have. With --base, which names earlier
+bundles, all of it is rebuilt; without, all that it carries is checked, and what can
+be rebuilt from that alone, and it is said how many blobs need a base.
 ` + orderHelp,
-		Example: "  bale verify --key bale.pub app.bale\n  bale verify --key bale.pub --name edge edge.bale",
+		Example: "  bale verify --key bale.pub app.bale\n  bale verify --key bale.pub --name edge edge.bale\n  bale verify --key bale.pub --base app.bale update.bale",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.verify(cmd, trust, expected, args[0]) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.verify(cmd, trust, expected, bases, args[0]) },
 	}
 	trust.add(c)
 	expected.add(c)
+	bases.add(c)
 	a.jsonFlag(c)
 	return c
 }
 
-func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, path string) (err error) {
+func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, earlier earlierFlags, path string) (err error) {
 	file, r, res, err := a.open(cmd, path, trust)
 	if err != nil {
 		return err
@@ -42,6 +51,17 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	bases, err := a.openEarlier(cmd.Context(), r, earlier, trust)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, bases.close()) }()
+	if len(earlier.paths) > 0 {
+		if err := bases.Provide(cmd.Context(), r, blobsOf(r), false, nil); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		r.BuildOn(bases)
+	}
 	m := a.progress()
 	defer m.finish()
 	m.Phase("verify", r.PackBytes())
@@ -49,7 +69,8 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	m.Phase("rebuild", r.BlobBytes())
-	if _, err := r.Rebuild(cmd.Context(), m.Add); err != nil {
+	left, err := r.Rebuild(cmd.Context(), m.Add)
+	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	m.finish()
@@ -62,13 +83,37 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		Signers  []signer `json:"signers"`
 		Images   int      `json:"images"`
 		Packs    int      `json:"packs"`
-	}{path, r.Header().ID, r.Header().Name, r.Header().Sequence, res.SumsDigest().String(), signersOf(res), len(r.Index().Images), len(r.Index().Packs)}
+		Blobs    int      `json:"blobs"`
+		Update   bool     `json:"update"`
+		Left     int      `json:"blobsNotRebuilt"` // because they need a base
+	}{
+		path, r.Header().ID, r.Header().Name, r.Header().Sequence, res.SumsDigest().String(), signersOf(res),
+		len(r.Index().Images), len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left,
+	}
 	return a.result(v, func(w io.Writer) {
 		printSigners(w, v.Signers)
 		if text := order(r.Header()); text != "" {
 			fmt.Fprintln(w, text)
 		}
-		fmt.Fprintf(w, "%s: good: %s, %s (%s), complete and unaltered\n",
-			path, count(v.Images, "image"), count(v.Packs, "pack"), size(r.PackBytes()))
+		whole := "complete and unaltered"
+		switch {
+		case left > 0:
+			whole = "unaltered"
+		case v.Update:
+			whole = "complete with its bases and unaltered"
+		}
+		fmt.Fprintf(w, "%s: good: %s, %s (%s), %s\n", path, count(v.Images, "image"), count(v.Packs, "pack"), size(r.PackBytes()), whole)
+		if left > 0 {
+			fmt.Fprintf(w, "an update: %d of %s need its bases and were not rebuilt; --base does that\n", left, count(v.Blobs, "blob"))
+		}
 	})
+}
+
+// blobsOf returns the digests of all blobs of a bundle.
+func blobsOf(r *bundle.Reader) []digest.Digest {
+	var out []digest.Digest
+	for i := range r.Index().Blobs {
+		out = append(out, r.Index().Blobs[i].Digest)
+	}
+	return out
 }

@@ -74,8 +74,15 @@ func NewBases(dir string) *Bases {
 // update itself, whose bases are added too. It must stay open.
 func (b *Bases) AddBundle(name string, r *bundle.Reader) {
 	b.kept = append(b.kept, kept{name, r})
-	b.looked = append(b.looked, name)
+	b.Looked(name)
 	r.BuildOn(b)
+}
+
+// Looked notes for messages where it was looked for bases, in words.
+func (b *Bases) Looked(where string) {
+	if !slices.Contains(b.looked, where) {
+		b.looked = append(b.looked, where)
+	}
 }
 
 // Close frees what was fetched. It does not close bundles.
@@ -102,13 +109,13 @@ func (b *Bases) has(h index.Hash) bool {
 }
 
 // holder returns a kept bundle that can give a chunk.
-func (b *Bases) holder(h index.Hash) (*bundle.Reader, bool) {
+func (b *Bases) holder(h index.Hash) (kept, bool) {
 	for i := range b.kept {
 		if f, ok := b.kept[i].r.FrameOf(h); ok && b.frame(keptFrame{i, f}) {
-			return b.kept[i].r, true
+			return b.kept[i], true
 		}
 	}
-	return nil, false
+	return kept{}, false
 }
 
 // frame reports whether all that a frame builds on can be had.
@@ -136,17 +143,21 @@ func (b *Bases) frame(f keptFrame) bool {
 func (b *Bases) Chunk(ctx context.Context, h index.Hash, length int64) ([]byte, error) {
 	b.mu.Lock()
 	off, fetched := b.at[h]
-	var r *bundle.Reader
+	var k kept
 	ok := fetched
 	if !fetched {
-		r, ok = b.holder(h)
+		k, ok = b.holder(h)
 	}
 	b.mu.Unlock()
 	switch {
 	case !ok:
 		return nil, fault.Missing("chunk %x is in no base that is at hand", h[:8])
 	case !fetched:
-		return r.Chunk(ctx, h, length)
+		p, err := k.r.Chunk(ctx, h, length)
+		if err != nil {
+			return nil, fmt.Errorf("base %s: %w", k.name, err)
+		}
+		return p, nil
 	}
 	p := make([]byte, length)
 	if _, err := b.file.ReadAt(p, off); err != nil {
@@ -176,10 +187,7 @@ type Place struct {
 // cannot be had is a [fault.ErrMissing] that says where it was looked for.
 func (b *Bases) Provide(ctx context.Context, r *bundle.Reader, blobs []digest.Digest, raw bool, places []Place) error {
 	for _, p := range places {
-		if slices.Contains(b.looked, p.Name) {
-			continue
-		}
-		b.looked = append(b.looked, p.Name)
+		b.Looked(p.Name)
 	}
 	if !raw {
 		var err error
@@ -436,7 +444,11 @@ func (b *Bases) notFound(r *bundle.Reader, lacking []uint32) error {
 	}
 	looked := "nowhere: no base was given"
 	if len(b.looked) > 0 {
-		looked = "in " + strings.Join(b.looked, ", ")
+		list := b.looked
+		if n := len(list); n > maxNamed {
+			list = append(slices.Clone(list[:maxNamed]), fmt.Sprintf("%d more", n-maxNamed))
+		}
+		looked = "in " + strings.Join(list, ", ")
 	}
 	return fault.WithHint(
 		fault.Missing("the update needs %d chunks (%d bytes) that it does not carry, of %s; looked %s", len(lacking), size, strings.Join(names, ", "), looked),

@@ -3,6 +3,8 @@ package bale
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -17,15 +19,30 @@ import (
 // nothing else. What is not there, or has another size, is a
 // [fault.ErrDamaged]: whoever made the bundle claimed otherwise.
 func Complete(ctx context.Context, r *bundle.Reader) error {
-	c := &completer{s: NewSource(r), known: make(map[manifestKey]*below)}
+	_, err := complete(ctx, r)
+	return err
+}
+
+// Metadata returns the manifests, indexes and configs of a bundle's images, each
+// once: what its receipt keeps. It checks what [Complete] checks.
+func Metadata(ctx context.Context, r *bundle.Reader) ([]digest.Digest, error) {
+	c, err := complete(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Sorted(maps.Keys(c.meta)), nil
+}
+
+func complete(ctx context.Context, r *bundle.Reader) (*completer, error) {
+	c := &completer{s: NewSource(r), known: make(map[manifestKey]*below), meta: make(map[digest.Digest]bool)}
 	images, err := c.s.Images(ctx, "")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for n, img := range images {
 		b, err := c.manifest(ctx, img, img.Root, 0)
 		if err != nil {
-			return fmt.Errorf("image %s: %w", img.Name, err)
+			return nil, fmt.Errorf("image %s: %w", img.Name, err)
 		}
 		omitted := make(map[digest.Digest]bool)
 		for _, o := range r.Index().Images[n].Omitted {
@@ -33,11 +50,11 @@ func Complete(ctx context.Context, r *bundle.Reader) error {
 		}
 		for _, d := range b.absent {
 			if !omitted[d] {
-				return fault.Damaged("image %s: %s is missing from the bundle, and not listed as left out", img.Name, d)
+				return nil, fault.Damaged("image %s: %s is missing from the bundle, and not listed as left out", img.Name, d)
 			}
 		}
 	}
-	return nil
+	return c, nil
 }
 
 // completer remembers what it found out, since many images may share a graph.
@@ -45,6 +62,7 @@ type completer struct {
 	s      *Source
 	known  map[manifestKey]*below
 	absent int // in all of known
+	meta   map[digest.Digest]bool
 }
 
 type manifestKey struct {
@@ -80,6 +98,7 @@ func (c *completer) manifest(ctx context.Context, img transport.Image, d v1.Desc
 	if err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", d.Digest, err)
 	}
+	c.meta[d.Digest] = true
 	out := &below{}
 	seen := make(map[digest.Digest]bool)
 	absent := func(d digest.Digest) {
@@ -112,6 +131,8 @@ func (c *completer) manifest(ctx context.Context, img transport.Image, d v1.Desc
 			return nil, err
 		} else if !there {
 			absent(b.Digest)
+		} else if isMeta(b) {
+			c.meta[b.Digest] = true
 		}
 	}
 	if c.absent += len(out.absent); c.absent > transport.MaxNodes {

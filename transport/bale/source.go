@@ -69,6 +69,9 @@ func checkRegular(fi os.FileInfo) error {
 // Size returns the file's size in bytes.
 func (f *File) Size() int64 { return f.size }
 
+// Path returns the path that the file was opened by.
+func (f *File) Path() string { return f.f.Name() }
+
 // Envelope returns what package verify decides about.
 func (f *File) Envelope() *bundle.Envelope { return f.envelope }
 

@@ -2,43 +2,26 @@ package registry
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"regexp"
 	"slices"
-	"strings"
 
-	"github.com/distribution/reference"
 	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"bale/bundle/blob"
-	"bale/bundle/fault"
 	"bale/transport"
 )
 
 const (
 	// maxTags bounds how many tags of a repository are looked at for layers.
 	maxTags = 1000
-	// maxListed and maxPages bound how many tags of a repository are listed, and
-	// in how many pieces.
-	maxListed = 1 << 14
-	maxPages  = 256
-	// tagPage is how many tags are asked for at a time; a registry may send less.
-	tagPage = 1000
 	// looking is how many tags are looked at side by side.
 	looking = 6
 )
 
 var _ transport.Holding = (*source)(nil)
-
-// tagForm is what a tag looks like. A list may have anything.
-var tagForm = regexp.MustCompile(`^` + reference.TagRegexp.String() + `$`)
 
 // FindLayers implements [transport.Holding]. It asks the repositories of near
 // for the blobs, and then goes through the images there, those of near first,
@@ -173,76 +156,4 @@ func (s *source) lookAt(ctx context.Context, f *transport.Finder, images []trans
 		return err
 	}
 	return ctx.Err()
-}
-
-// tags lists a repository's tags: none if it is not there, or may not be
-// listed.
-func (s *source) tags(ctx context.Context, n transport.Name) ([]string, error) {
-	t := task{doing: "list the tags of " + n.String(), host: n.Domain}
-	w, err := s.c.session(ctx, n, regtransport.PullScope, &t)
-	if err != nil {
-		return nil, err
-	}
-	query := fmt.Sprintf("n=%d", tagPage)
-	var tags []string
-	for pages := 0; query != "" && pages < maxPages && len(tags) < maxListed; pages++ {
-		var page []string
-		page, query, err = w.tagPage(ctx, query)
-		if err != nil && !unlistable(err) {
-			return nil, t.explain(ctx, err)
-		}
-		tags = append(tags, page...)
-	}
-	return tags[:min(len(tags), maxListed)], nil
-}
-
-// tagPage asks for one page of the list of tags. next is the query for the one
-// after it, "" if this is the last.
-func (s *session) tagPage(ctx context.Context, query string) (tags []string, next string, err error) {
-	resp, err := s.do(ctx, http.MethodGet, "tags/list?"+query, nil, http.StatusOK)
-	if err != nil {
-		return nil, "", err
-	}
-	defer func() { _ = resp.Body.Close() }()
-	var list struct {
-		Tags []string `json:"tags"`
-	}
-	content, err := io.ReadAll(resp.Body) // bounded by wire
-	if err != nil {
-		return nil, "", err
-	}
-	if err := json.Unmarshal(content, &list); err != nil {
-		return nil, "", fault.Damaged("not a list of tags: %w", err)
-	}
-	return list.Tags, nextPage(resp.Header.Get("Link")), nil
-}
-
-// nextPage returns the query in a Link header (RFC 8288) as registries send it:
-// <address>; rel="next". Nothing else of the address counts, so it leads nowhere
-// but to the same list.
-func nextPage(link string) string {
-	link, ok := strings.CutPrefix(strings.TrimSpace(link), "<")
-	if !ok {
-		return ""
-	}
-	address, _, _ := strings.Cut(link, ">")
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.RawQuery
-}
-
-// unlistable reports whether the registry says that it has no such list, or
-// does not give it away.
-func unlistable(err error) bool {
-	var e *regtransport.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.StatusCode {
-	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented:
-		return true
-	}
-	return isMissing(e)
 }

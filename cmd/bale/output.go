@@ -1,0 +1,82 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"bale/bundle/container"
+	"bale/bundle/fault"
+	"bale/transport/bale"
+)
+
+// outputFlags say what bundle is to be written and who signs it.
+type outputFlags struct {
+	path     string
+	keys     []string
+	unsigned bool
+	force    bool
+}
+
+func (f *outputFlags) add(c *cobra.Command) {
+	fl := c.Flags()
+	fl.StringVarP(&f.path, "output", "o", "", "bundle `FILE` to write")
+	fl.StringArrayVar(&f.keys, "key", nil, "private key `FILE` to sign with; may be given several times")
+	fl.BoolVar(&f.unsigned, "unsigned", false, "do not sign")
+	fl.BoolVar(&f.force, "force", false, "replace the output file if it is there")
+}
+
+// check refuses what contradicts itself; example is a path to propose.
+func (f *outputFlags) check(example string) error {
+	switch {
+	case f.path == "":
+		return fault.WithHint(fault.Usage("no output file was given"), "for example: -o %s", example)
+	case f.unsigned && len(f.keys) > 0:
+		return fault.Usage("--key and --unsigned exclude each other")
+	case len(f.keys) > container.MaxSignatures:
+		return fault.Usage("%d keys are more than the %d that a bundle can be signed with", len(f.keys), container.MaxSignatures)
+	case !f.unsigned && len(f.keys) == 0:
+		return fault.WithHint(fault.Usage("no key was given to sign the bundle with"),
+			"make one with bale keygen and give --key bale.key, or say --unsigned")
+	}
+	return nil
+}
+
+// dir is the folder for what is on its way to the output.
+func (f *outputFlags) dir() string { return filepath.Dir(f.path) }
+
+// sink makes sure that the bundle can be written, and returns what writes it.
+func (f *outputFlags) sink(signers []bale.Signer, o bale.SinkOptions) (*bale.Sink, error) {
+	created, fixed, err := creationTime()
+	if err != nil {
+		return nil, err
+	}
+	o.Path, o.Overwrite, o.Signers, o.Fixed = f.path, f.force, signers, fixed
+	o.Writer.Created, o.Writer.Creator = created, "bale "+version
+	s, err := bale.NewSink(o)
+	if err != nil {
+		return nil, existing(err)
+	}
+	return s, nil
+}
+
+// existing tells what to do about a file that is there.
+func existing(err error) error {
+	if errors.Is(err, fs.ErrExist) {
+		return fault.WithHint(err, "choose another name, or replace it with --force")
+	}
+	return err
+}
+
+// sameFile reports whether two paths are one file that is there.
+func sameFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
+}
