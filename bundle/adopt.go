@@ -16,7 +16,7 @@ func Adoptable(bases []*Reader, d digest.Digest, size int64) bool {
 func adoptable(bases []*Reader, d digest.Digest) (base int, x *index.Blob, ok bool) {
 	for i, r := range bases {
 		x, ok := r.index.Blob(d)
-		if !ok || x.Recipe == index.Listed {
+		if !ok || x.Recipe == index.Listed || x.Recipe == index.Stored && x.Size < minApart {
 			continue
 		}
 		if _, known := r.index.RawHash(d); known || x.Recipe == index.Stored {

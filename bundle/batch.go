@@ -139,7 +139,7 @@ func (b *batch) want(c *change, length int) {
 // both have as the same chunk, and at most [maxOld] bytes. What is not at hand
 // is done without. It comes in the order in which it is stored, not in that of
 // the files: so each frame is decompressed once, here and whenever the batch is
-// read, and patches are as small (FORMAT.md, section 13).
+// read (FORMAT.md, section 13).
 func (b *batch) gather(ctx context.Context, s *chunkStore) error {
 	type source struct {
 		of  *oldFile

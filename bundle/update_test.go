@@ -233,6 +233,14 @@ func tryIndex(b []byte) (*Reader, error) {
 	return OpenIndex(ctx, e, trustAll{})
 }
 
+// again opens the bundle once more: with nothing to build on, and nothing in memory.
+func (m *made) again(t testing.TB) *made {
+	t.Helper()
+	out := *m
+	out.Reader = openIndex(t, m.file)
+	return &out
+}
+
 // metas returns the manifests and configs of a bundle.
 func (m *made) metas() []digest.Digest {
 	var out []digest.Digest
@@ -431,7 +439,7 @@ func TestUpdateOfUpdate(t *testing.T) {
 	receipt1, _ := one.receipt(t)
 	receipt2, _ := two.receipt(t)
 	// As a writer has it: nobody has said what it builds on.
-	alone := func(m *made) *Reader { return openIndex(t, m.file) }
+	alone := func(m *made) *Reader { return m.again(t).Reader }
 	for name, c := range map[string]struct {
 		bases []*Reader
 		limit int // per cent of the full bundle
@@ -472,7 +480,7 @@ func TestAdopt(t *testing.T) {
 	for n, base := range map[string]*Reader{"bundle": one.Reader, "receipt": first(one.receipt(t))} {
 		var again []item
 		for _, i := range items {
-			i.adopt, i.Prepared = !i.Meta, nil
+			i.adopt, i.Prepared = len(i.data) >= minApart, nil
 			again = append(again, i)
 		}
 		up := save(t, as(2, base), again...)
@@ -537,6 +545,23 @@ func zip(t testing.TB, raw []byte, level int) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// An engine that has a small layer has it unpacked only: it must come along.
+func TestSmallBlobsAreCarried(t *testing.T) {
+	tiny := zip(t, release{"etc/entrypoint": noise(1, 2000)}.tar(t, 1), 6)
+	items := layers(tiny, text(100_000))
+	one := save(t, as(1), items...)
+	if Adoptable(one.Index2(), digest.FromBytes(tiny), int64(len(tiny))) {
+		t.Error("it can be adopted")
+	}
+	up := save(t, as(2, one.Reader), items...)
+	if got, err := readBlob(up.Reader, digest.FromBytes(tiny)); err != nil || !bytes.Equal(got, tiny) {
+		t.Error(err)
+	}
+	if needs, err := up.Needs([]digest.Digest{digest.FromBytes(items[1].data)}, true); err != nil || len(needs) == 0 {
+		t.Errorf("the large one needs %v, %v", needs, err)
+	}
 }
 
 // Whoever has a bundle only can read its manifests, whatever is like them.
@@ -616,7 +641,8 @@ func TestNeeds(t *testing.T) {
 	for _, c := range []uint32{needs[0], needs[len(needs)/2], needs[len(needs)-1]} {
 		h := up.index.Chunks.Hash(c)
 		delete(have, h)
-		up.frames = newFrameCache(up.loadFrame)
+		up = up.again(t)
+		up.BuildOn(part)
 		if up.Carries(layer) {
 			t.Errorf("without chunk %d it is said to be at hand", c)
 		}
@@ -677,7 +703,7 @@ func TestBaseThatLies(t *testing.T) {
 		"longer":      func(b []byte) []byte { return append(b, 0) },
 		"nothing":     func([]byte) []byte { return nil },
 	} {
-		up.frames = newFrameCache(up.loadFrame)
+		up = up.again(t)
 		up.BuildOn(&partly{one.Reader, have, lie})
 		rc, err := up.OpenBlob(t.Context(), digest.FromBytes(want))
 		if err != nil {
@@ -691,9 +717,7 @@ func TestBaseThatLies(t *testing.T) {
 			t.Errorf("%s: rebuilt all but %d: %v", name, left, err)
 		}
 	}
-	up.frames = newFrameCache(up.loadFrame)
-	up.BuildOn(nil)
-	up.base = nil
+	up = up.again(t)
 	if _, err := readBlob(up.Reader, digest.FromBytes(want)); !errors.Is(err, fault.ErrMissing) || fault.Hint(err) == "" {
 		t.Errorf("without a base: %v", err)
 	}

@@ -212,6 +212,9 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 			raw = &inflated{deflate.NewInflater(in), v}
 		}
 	}
+	// Small blobs are carried like manifests: they are too small to be taken apart,
+	// and an engine that has them, but unpacked, could not give them back.
+	carried := o.Meta || size < minApart && o.Prepared == nil && x.Recipe == index.Stored
 	sum := sha256.New()
 	if raw != io.Reader(v) {
 		raw = io.TeeReader(raw, sum)
@@ -223,7 +226,7 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 			return err
 		}
 		x.RawSize += int64(len(p.Data))
-		id, err := b.chunks.putChanged(ctx, classOf(p.Kind, o.Meta), p.Data, t.change(p))
+		id, err := b.chunks.putChanged(ctx, classOf(p.Kind, carried), p.Data, t.change(p))
 		if err != nil {
 			return err
 		}

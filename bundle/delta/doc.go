@@ -60,6 +60,11 @@
 // are left. Each span lies inside old, and the spans and the literals make up
 // new exactly.
 //
+// Programs that stand one after the other in new may be aligned differently. The
+// phase, from 0 to 7 and 0 before the first span, is by how much. Each pair of
+// phases is how many spans there are since the last change (since the start, for
+// the first pair), at least 1 but for the first pair, and the phase from there on.
+//
 // A span is rebuilt from its bytes in old. Let i be 0, and go on as follows.
 // Fields are looked for from byte i of the span on: the next field is the one
 // at the least k for which k >= i, the span has at least 5 bytes from k on, and

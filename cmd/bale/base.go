@@ -46,6 +46,7 @@ type openBases struct {
 	readers []*bundle.Reader
 	closers []io.Closer
 	used    []usedBase
+	all     *bale.Bases // an update among them may build on another one
 }
 
 // The kinds of what a bundle builds on.
@@ -108,7 +109,8 @@ func isBaseFile(arg string) bool {
 // openBases opens all bases: files as they are, and images of places as one
 // bundle that only this process sees, in dir.
 func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer, src *sources, dir string, p transport.Progress) (_ *openBases, err error) {
-	b := &openBases{}
+	b := &openBases{all: bale.NewBases(dir)}
+	b.closers = append(b.closers, b.all)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
@@ -143,6 +145,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			return nil, fmt.Errorf("base: %w", err)
 		}
 		b.readers = append(b.readers, r)
+		b.all.AddBundle(arg, r)
 		kind := kindOf(r)
 		if kind != bundleBase {
 			a.note(fmt.Sprintf("base %s is %s without content: changed files are not compared with what they were", arg, article(kind)))

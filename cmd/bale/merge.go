@@ -107,6 +107,7 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 			return err
 		}
 	}
+	m.finish()
 	requests, err := in.requests(ctx, a)
 	if err != nil {
 		return err

@@ -58,6 +58,15 @@ Images are given as NAME or docker://NAME (a registry), docker-daemon:NAME (an
 engine) or oci:DIR[:REF] (a layout; all its images without REF). An engine does not keep what
 a registry would serve, so its images get a new manifest; their ids stay.
 
+With --base the bundle is an update: it leaves out what the far side has already,
+whatever image or path that was under, and compares changed files with what they were.
+A base is an earlier bundle, its receipt (--receipt, bale receipt), an inventory of the
+far side (bale inventory), or images at a place. Receipts and inventories are small but
+hold no content, so with them changed files are not compared. Of several bases the
+newest is best given last. Bases must be signed by the key that signs this bundle, or by
+a --base-key. Loading an update needs content of its bases on the far side (see bale
+load); bale merge makes it complete.
+
 With --name and --sequence the bundle gets a place in a row, so that the far side
 can tell an old one from a new one (see bale load): sequence 8 of edge is newer than
 7. Without --sequence it is one more than the highest of the bases of that name, or
@@ -71,7 +80,9 @@ SOURCE_DATE_EPOCH fixes the time written into the bundle.`,
   bale save -o app.bale --key bale.key --images images.txt
   bale save -o app.bale --unsigned docker-daemon:my/app:1.0
   bale save -o app.bale --key bale.key --layers nginx:1.27
-  bale save -o edge.bale --key bale.key --name edge --sequence 8 nginx:1.27`,
+  bale save -o edge.bale --key bale.key --name edge --sequence 8 nginx:1.27
+  bale save -o may.bale --key bale.key --base april.bale --receipt may.receipt nginx:1.27.1
+  bale save -o may.bale --key bale.key --base docker://registry.example:5000/nginx:1.27 nginx:1.27.1`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.save(cmd.Context(), o, args) },
 	}
 	o.conn.add(c)

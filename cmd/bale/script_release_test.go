@@ -91,7 +91,7 @@ func writeRelease(dir, name string, n int, more []releaseFile) error {
 	}
 	config, err := writeJSON(ocispec.MediaTypeImageConfig, ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
-		Config:   ocispec.ImageConfig{Cmd: []string{"/opt/run", "cat", "/opt/words"}},
+		Config:   ocispec.ImageConfig{Cmd: []string{"/opt/busybox", "cat", "/opt/words"}},
 		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(raw)}},
 	})
 	if err != nil {

@@ -33,13 +33,15 @@ type Bases struct {
 	dir  string // for the scratch file; "" is the system's
 	kept []kept
 	// Whether the frames of kept bundles can be had, with all that they build on.
-	mu     sync.Mutex
-	frames map[keptFrame]state
-	file   *os.File // chunks that were fetched
-	size   int64
-	at     map[index.Hash]int64
-	whole  map[digest.Digest]transport.Opener
-	looked []string // where, in words
+	mu      sync.Mutex
+	frames  map[keptFrame]state
+	there   int      // frames that can be had
+	changes int      // of what can be had
+	file    *os.File // chunks that were fetched
+	size    int64
+	at      map[index.Hash]int64
+	whole   map[digest.Digest]transport.Opener
+	looked  []string // where, in words
 }
 
 type kept struct {
@@ -49,15 +51,12 @@ type kept struct {
 
 type keptFrame struct{ bundle, frame int }
 
-// state is whether a frame can be had.
-type state uint8
-
-const (
-	unknown state = iota
-	asked         // while we find out; whoever asks again has come in a circle
-	there
-	missing
-)
+// state is whether a frame can be had. What is had later may change that it cannot.
+type state struct {
+	rank   int  // it can, and was found to as the rank-th, from 1; 0: not known
+	asked  bool // while we find out; whoever asks again has come in a circle
+	failed int  // changes there had been when it could not, and 1; 0: never
+}
 
 var _ bundle.Content = (*Bases)(nil)
 
@@ -74,6 +73,7 @@ func NewBases(dir string) *Bases {
 // update itself, whose bases are added too. It must stay open.
 func (b *Bases) AddBundle(name string, r *bundle.Reader) {
 	b.kept = append(b.kept, kept{name, r})
+	b.changes++
 	b.Looked(name)
 	r.BuildOn(b)
 }
@@ -110,6 +110,30 @@ func (b *Bases) has(h index.Hash) bool {
 
 // holder returns a kept bundle that can give a chunk.
 func (b *Bases) holder(h index.Hash) (kept, bool) {
+	for {
+		// Who was asked first may have failed for what was found out only then.
+		before := b.changes
+		if k, ok := b.ask(h); ok || b.changes == before {
+			return k, ok
+		}
+	}
+}
+
+// ask returns the kept bundle that was the first that could give a chunk. What
+// it builds on could be had before, and so on: this never leads in a circle,
+// even if two bundles have each other's chunks as changes of their own.
+func (b *Bases) ask(h index.Hash) (k kept, ok bool) {
+	rank := 0
+	for i := range b.kept {
+		if f, ok := b.kept[i].r.FrameOf(h); ok {
+			if n := b.frames[keptFrame{i, f}].rank; n > 0 && (rank == 0 || n < rank) {
+				rank, k = n, b.kept[i]
+			}
+		}
+	}
+	if rank > 0 {
+		return k, true
+	}
 	for i := range b.kept {
 		if f, ok := b.kept[i].r.FrameOf(h); ok && b.frame(keptFrame{i, f}) {
 			return b.kept[i], true
@@ -120,22 +144,29 @@ func (b *Bases) holder(h index.Hash) (kept, bool) {
 
 // frame reports whether all that a frame builds on can be had.
 func (b *Bases) frame(f keptFrame) bool {
-	switch b.frames[f] {
-	case there:
+	s := b.frames[f]
+	if s.rank > 0 {
 		return true
-	case asked, missing:
+	}
+	start := b.changes + 1
+	if s.asked || s.failed == start {
 		return false
 	}
-	b.frames[f] = asked
+	b.frames[f] = state{asked: true}
 	r := b.kept[f.bundle].r
 	for _, c := range r.BuildsOn(f.frame) {
-		if !b.has(r.Index().Chunks.Hash(c)) {
-			// What is fetched later may change this.
-			b.frames[f] = unknown
+		h := r.Index().Chunks.Hash(c)
+		if _, ok := b.at[h]; ok {
+			continue
+		}
+		if _, ok := b.ask(h); !ok {
+			b.frames[f] = state{failed: start}
 			return false
 		}
 	}
-	b.frames[f] = there
+	b.there++
+	b.changes++
+	b.frames[f] = state{rank: b.there}
 	return true
 }
 
@@ -209,6 +240,12 @@ func (b *Bases) Provide(ctx context.Context, r *bundle.Reader, blobs []digest.Di
 				return err
 			}
 		}
+		if err := b.fetchUnder(ctx, r, lacking, p); err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if lacking, err = b.lacking(r, blobs, raw); err != nil || len(lacking) == 0 {
+			return err
+		}
 	}
 	return b.notFound(r, lacking)
 }
@@ -259,30 +296,81 @@ func (b *Bases) findWhole(ctx context.Context, r *bundle.Reader, blobs []digest.
 	return blobs, nil
 }
 
-// fetch takes lacking chunks out of a place's layers: those that the update says
-// they are found in, or all that its bases had.
-func (b *Bases) fetch(ctx context.Context, r *bundle.Reader, lacking []uint32, p Place, all bool) error {
-	x := r.Index()
-	wanted := make(map[index.Hash]bool)
-	first := make(map[*index.BaseBlob]bool)
+// external is a chunk that a bundle, the update or a kept one, does not carry.
+type external struct {
+	r     *bundle.Reader
+	chunk uint32
+}
+
+// wanted returns the lacking chunks, and what kept bundles that carry these lack
+// to give them, and so on.
+func (b *Bases) wanted(r *bundle.Reader, lacking []uint32) ([]external, map[index.Hash]bool) {
+	var list []external
+	hashes := make(map[index.Hash]bool)
+	add := func(r *bundle.Reader, c uint32) {
+		if h := r.Index().Chunks.Hash(c); !hashes[h] && !b.Has(h) {
+			hashes[h] = true
+			list = append(list, external{r, c})
+		}
+	}
 	for _, c := range lacking {
-		wanted[x.Chunks.Hash(c)] = true
-		if _, blob := x.External(c); blob != nil {
+		add(r, c)
+	}
+	seen := make(map[keptFrame]bool)
+	for n := 0; n < len(list); n++ {
+		h := list[n].r.Index().Chunks.Hash(list[n].chunk)
+		for i, k := range b.kept {
+			f, ok := k.r.FrameOf(h)
+			if !ok || seen[keptFrame{i, f}] {
+				continue
+			}
+			seen[keptFrame{i, f}] = true
+			for _, c := range k.r.BuildsOn(f) {
+				add(k.r, c)
+			}
+		}
+	}
+	return list, hashes
+}
+
+// fetch takes lacking chunks out of a place's layers: those that the update says
+// they are found in, or (all) the others that its bases had, and those of kept
+// bundles. What kept bundles lack themselves is looked for alike.
+func (b *Bases) fetch(ctx context.Context, r *bundle.Reader, lacking []uint32, p Place, all bool) error {
+	list, wanted := b.wanted(r, lacking)
+	first := make(map[*index.BaseBlob]bool)
+	of := []*bundle.Reader{r}
+	if all {
+		for _, k := range b.kept {
+			of = append(of, k.r)
+		}
+	}
+	for _, e := range list {
+		if _, blob := e.r.Index().External(e.chunk); blob != nil {
 			first[blob] = true
+		}
+		if !slices.Contains(of, e.r) {
+			of = append(of, e.r)
 		}
 	}
 	var want []transport.Layer
-	for i := range x.Bases {
-		for j := range x.Bases[i].Blobs {
-			l := &x.Bases[i].Blobs[j]
-			if first[l] == all {
-				continue
+	known := make(map[transport.Layer]bool)
+	for _, r := range of {
+		for i := range r.Index().Bases {
+			for j := range r.Index().Bases[i].Blobs {
+				l := &r.Index().Bases[i].Blobs[j]
+				if first[l] == all {
+					continue
+				}
+				one := transport.Layer{Digest: l.Digest, Size: l.Size}
+				if l.Raw != (index.Hash{}) {
+					one.DiffID = digest.NewDigestFromBytes(digest.SHA256, l.Raw[:])
+				}
+				if !known[one] {
+					known[one] = true
+					want = append(want, one)
+				}
 			}
-			one := transport.Layer{Digest: l.Digest, Size: l.Size}
-			if l.Raw != (index.Hash{}) {
-				one.DiffID = digest.NewDigestFromBytes(digest.SHA256, l.Raw[:])
-			}
-			want = append(want, one)
 		}
 	}
 	if len(want) == 0 {
@@ -297,7 +385,8 @@ func (b *Bases) fetch(ctx context.Context, r *bundle.Reader, lacking []uint32, p
 	group.SetLimit(min(runtime.GOMAXPROCS(0), maxFetching))
 	for _, l := range found {
 		group.Go(func() error {
-			err := f.layer(gctx, l)
+			// The raw bytes may be compressed themselves, and be cut as they are.
+			err := f.layer(gctx, l, l.Digest == want[l.Index].DiffID)
 			if errors.Is(err, fault.ErrMissing) {
 				return nil // deleted since: then it is not there
 			}
@@ -305,6 +394,46 @@ func (b *Bases) fetch(ctx context.Context, r *bundle.Reader, lacking []uint32, p
 		})
 	}
 	return group.Wait()
+}
+
+// fetchUnder takes out of a place's layers what earlier bundles build on that
+// have lacking chunks, but cannot give them: they are updates themselves.
+func (b *Bases) fetchUnder(ctx context.Context, r *bundle.Reader, lacking []uint32, p Place) error {
+	var wanted []index.Hash
+	seen := make(map[index.Hash]bool)
+	for _, c := range lacking {
+		wanted = append(wanted, r.Index().Chunks.Hash(c))
+	}
+	for len(wanted) > 0 {
+		var next []index.Hash
+		for _, k := range b.kept {
+			x := k.r.Index()
+			var under []uint32
+			for _, h := range wanted {
+				f, ok := k.r.FrameOf(h)
+				if !ok {
+					continue
+				}
+				for _, c := range k.r.BuildsOn(f) {
+					if h := x.Chunks.Hash(c); !seen[h] && !b.Has(h) {
+						seen[h] = true
+						under, next = append(under, c), append(next, h)
+					}
+				}
+			}
+			for _, all := range []bool{false, true} {
+				under = slices.DeleteFunc(under, func(c uint32) bool { return b.Has(x.Chunks.Hash(c)) })
+				if len(under) == 0 {
+					break
+				}
+				if err := b.fetch(ctx, k.r, under, p, all); err != nil {
+					return err
+				}
+			}
+		}
+		wanted = slices.DeleteFunc(next, b.Has)
+	}
+	return nil
 }
 
 // maxFetching bounds how many layers are unpacked side by side, and so memory.
@@ -319,7 +448,7 @@ type fetcher struct {
 var errEnough = errors.New("nothing more is wanted")
 
 // layer cuts one layer as it was cut for the base.
-func (f *fetcher) layer(ctx context.Context, l transport.FoundLayer) error {
+func (f *fetcher) layer(ctx context.Context, l transport.FoundLayer, isRaw bool) error {
 	if f.done() {
 		return nil
 	}
@@ -328,28 +457,50 @@ func (f *fetcher) layer(ctx context.Context, l transport.FoundLayer) error {
 		return err
 	}
 	defer func() { _ = rc.Close() }() // only read from
-	raw, done, err := unpack(rc)
-	if err != nil {
-		return fmt.Errorf("layer %s: %w", l.Digest, err)
+	src := &noted{r: rc}
+	var raw io.Reader = src
+	if !isRaw {
+		unpacked, done, err := unpack(src)
+		if err != nil {
+			return fmt.Errorf("layer %s: %w", l.Digest, err)
+		}
+		defer done()
+		raw = unpacked
 	}
-	defer done()
 	s, err := chunk.NewSplitter()
 	if err != nil {
 		return err
 	}
+	var failed error
 	_, err = s.Split(raw, func(p chunk.Piece) error {
-		if err := ctx.Err(); err != nil {
-			return err
+		if failed = ctx.Err(); failed == nil {
+			failed = f.take(p.Data)
 		}
-		return f.take(p.Data)
+		return failed
 	})
 	if errors.Is(err, errEnough) {
 		return nil
 	}
-	if err != nil {
+	if err != nil && (failed != nil || src.err != nil) {
 		return fmt.Errorf("layer %s: %w", l.Digest, err)
 	}
+	// What does not decompress is another layer than it says: what is missing then
+	// is missing.
 	return nil
+}
+
+// noted notes how reading failed.
+type noted struct {
+	r   io.Reader
+	err error
+}
+
+func (n *noted) Read(p []byte) (int, error) {
+	k, err := n.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		n.err = err
+	}
+	return k, err
 }
 
 func (f *fetcher) done() bool {
@@ -389,6 +540,7 @@ func (b *Bases) keep(h index.Hash, p []byte) error {
 	}
 	b.at[h] = b.size
 	b.size += int64(len(p))
+	b.changes++
 	return nil
 }
 
