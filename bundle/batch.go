@@ -165,21 +165,36 @@ func (b *batch) gather(ctx context.Context, s *chunkStore) error {
 		return cmp.Or(cmp.Compare(min(a.of.base, 0), min(b.of.base, 0)), cmp.Compare(a.ref, b.ref))
 	})
 	b.files = len(b.parts)
-	b.frame.old = make([]byte, 0, size)
+	var refs []uint32
+	kept := list[:0]
 	for _, l := range list {
-		content, err := s.content(ctx, l.of, l.ref)
-		if err != nil {
-			return err
-		}
-		if content == nil {
+		if !s.readable(l.of, l.ref) {
 			continue
 		}
 		id, err := s.refer(l.of, l.ref)
 		if err != nil {
 			return err
 		}
-		b.frame.old = append(b.frame.old, content...)
 		b.dictionary = appendRun(b.dictionary, id, 1)
+		refs = append(refs, l.ref)
+		kept = append(kept, l)
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	// Bases can be read by whoever compresses the frame, beside all else; what
+	// is in the bundle itself only by us.
+	if kept[0].of.base != own {
+		b.fetch = func(ctx context.Context) ([]byte, error) { return s.held.concat(ctx, refs, size) }
+		return nil
+	}
+	b.frame.old = make([]byte, 0, size)
+	for _, l := range kept {
+		content, err := s.content(ctx, l.of, l.ref)
+		if err != nil {
+			return err
+		}
+		b.frame.old = append(b.frame.old, content...)
 	}
 	return nil
 }
@@ -219,17 +234,31 @@ func (s *chunkStore) refer(old *oldFile, ref uint32) (uint32, error) {
 	return s.external.use(ref)
 }
 
-// content returns the bytes of a chunk of an old file, or nil if they are not
-// at hand.
+// heldID returns the held id of a chunk of an old file, and false if the bundle
+// carries it itself.
+func (s *chunkStore) heldID(old *oldFile, ref uint32) (uint32, bool) {
+	if old.base != own {
+		return ref, true
+	}
+	if class(ref>>classShift) == externalClass {
+		return s.external.ids[ref%maxInClass], true
+	}
+	return 0, false
+}
+
+// readable reports whether the content of a chunk of an old file is at hand.
+func (s *chunkStore) readable(old *oldFile, ref uint32) bool {
+	if id, ok := s.heldID(old, ref); ok {
+		return s.held.readable(id)
+	}
+	// Frames of manifests are placed last: they cannot be waited for.
+	return class(ref>>classShift) != metaClass
+}
+
+// content returns the bytes of a chunk of an old file.
 func (s *chunkStore) content(ctx context.Context, old *oldFile, ref uint32) ([]byte, error) {
-	if old.base == own && class(ref>>classShift) != externalClass {
-		return s.own(ctx, ref)
+	if id, ok := s.heldID(old, ref); ok {
+		return s.held.chunk(ctx, id)
 	}
-	if old.base == own {
-		ref = s.external.ids[ref%maxInClass]
-	}
-	if !s.held.readable(ref) {
-		return nil, nil
-	}
-	return s.held.chunk(ctx, ref)
+	return s.own(ctx, ref)
 }

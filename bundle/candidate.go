@@ -3,6 +3,7 @@ package bundle
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,9 @@ type Candidate struct {
 	Params      []byte    // for package deflate
 	RawSize     int64     // what the blob decompresses to, in bytes
 	Corrections io.Reader // is read once, to its end
+	// Raw, if not nil, opens what the blob decompresses to, which saves opening
+	// and decompressing the blob. It works until the recipe is closed.
+	Raw Opener
 }
 
 // Candidate returns how the bundle rebuilds a blob, nil if it is stored as it
@@ -34,7 +38,13 @@ func (r *Reader) Candidate(ctx context.Context, d digest.Digest) (*Candidate, bo
 	if err != nil {
 		return nil, false // Open has checked it
 	}
-	c := &Candidate{Params: recipe.Params, RawSize: recipe.RawSize, Corrections: bytes.NewReader(recipe.inline)}
+	c := &Candidate{
+		Params: recipe.Params, RawSize: recipe.RawSize, Corrections: bytes.NewReader(recipe.inline),
+		Raw: func(ctx context.Context) (io.ReadCloser, error) {
+			rc, _, err := r.OpenRaw(ctx, d)
+			return rc, err
+		},
+	}
 	if len(b.Extra) > 0 {
 		c.Corrections = &laneReader{ctx: ctx, r: r, runs: b.Extra}
 	}
@@ -63,8 +73,18 @@ func (c *Candidate) try(ctx context.Context, e *examination) (_ *Prepared, err e
 	if err := checkRecipe(r.params, r.rawSize, r.size, r.corrections.Len()); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnproven, err)
 	}
-	if err := e.read(ctx, func(gz io.Reader) error { return r.prove(ctx, gz) }); err != nil {
+	if c.Raw == nil {
+		return r, e.read(ctx, func(gz io.Reader) error { return r.prove(ctx, gz) })
+	}
+	rc, err := c.Raw(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = rc.Close() }() // it was only read
+	sum := sha256.New()
+	if err := r.proveFrom(ctx, io.TeeReader(&source{ctx: ctx, r: rc}, sum)); err != nil {
+		return nil, err
+	}
+	r.raw, r.rawHash = c.Raw, index.Hash(sum.Sum(nil))
 	return r, nil
 }

@@ -37,9 +37,12 @@ func newChanged(l pack.Level) *changed {
 	return c
 }
 
+// changed reports whether a frame has something to be compared with.
+func (f *frame) changed() bool { return len(f.old) > 0 || f.fetch != nil }
+
 // enter waits until one more frame may be on its way.
 func (c *changed) enter(ctx context.Context, j *job) error {
-	if len(j.old) == 0 {
+	if !j.changed() {
 		return nil
 	}
 	return c.queue.Acquire(ctx, 1)
@@ -59,11 +62,16 @@ const (
 
 // encode compresses a frame as suits it best: as a patch on what was there
 // before, at level best also with that as dictionary, or by itself.
-func (c *changed) encode(j *job, plain *pack.Encoder) error {
+func (c *changed) encode(ctx context.Context, j *job, plain *pack.Encoder) (err error) {
 	defer func() {
-		j.old = nil
+		j.old, j.fetch = nil, nil
 		c.queue.Release(1)
 	}()
+	if j.fetch != nil {
+		if j.old, err = j.fetch(ctx); err != nil {
+			return err
+		}
+	}
 	patch := c.patch(j.old, j.raw)
 	if int64(len(patch)) <= pack.MaxPatch(int64(len(j.raw))) {
 		j.kind, j.patch = pack.Patch, int64(len(patch))

@@ -73,7 +73,8 @@ type frame struct {
 	// For changed content: what it is compared with, and the ids of the chunks
 	// that this consists of.
 	old        []byte
-	files      int // how many files that is of
+	fetch      func(context.Context) ([]byte, error) // gives old, if not nil
+	files      int                                   // how many files that is of
 	dictionary []index.Run
 }
 

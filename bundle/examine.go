@@ -114,10 +114,15 @@ func (e *examination) try(ctx context.Context, gz io.Reader) (trialResult, error
 	return t.run(ctx, &bounded{r: raw, left: maxRaw(e.size)})
 }
 
-// prove rebuilds the blob and compares it with its digest, and its raw bytes
-// with how many there should be.
+// prove rebuilds the blob from what it decompresses to.
 func (p *Prepared) prove(ctx context.Context, gz io.Reader) error {
-	raw := &counted{r: &bounded{r: deflate.NewInflater(gz), left: maxRaw(p.size)}}
+	return p.proveFrom(ctx, deflate.NewInflater(gz))
+}
+
+// proveFrom rebuilds the blob from its raw bytes and compares it with its digest,
+// and the raw bytes with how many there should be.
+func (p *Prepared) proveFrom(ctx context.Context, from io.Reader) error {
+	raw := &counted{r: &bounded{r: from, left: maxRaw(p.size)}}
 	z, err := deflate.NewReader(p.params, p.size, raw, p.corrections.Reader())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnproven, err)

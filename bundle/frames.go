@@ -59,6 +59,10 @@ func newFrameCache(limit int64, load func(context.Context, int) (*rawFrame, erro
 	return &frameCache{load: load, limit: limit, byID: make(map[int]*list.Element)}
 }
 
+// LimitCache lowers how many raw bytes the reader keeps of frames that may be
+// asked for again.
+func (r *Reader) LimitCache(bytes int64) { r.frames.shrink(bytes) }
+
 // shrink lowers the limit for what is loaded from now on.
 func (c *frameCache) shrink(limit int64) {
 	c.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"sort"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -21,6 +22,8 @@ type held struct {
 	first []uint32 // id of the first chunk of each base
 	same  []uint32 // by id: the first chunk that has the same content
 	table hashTable
+
+	mu    sync.Mutex
 	based map[heldFrame]bool // whether what a frame builds on is at hand
 }
 
@@ -106,6 +109,8 @@ func (h *held) reader(id uint32) *Reader {
 // frame reports whether what a frame builds on is at hand: a base that is an
 // update itself may have been given without its own.
 func (h *held) frame(base, frame int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	key := heldFrame{base, frame}
 	ok, known := h.based[key]
 	if !known {
@@ -129,6 +134,20 @@ func (h *held) chunk(ctx context.Context, id uint32) ([]byte, error) {
 		return nil, fmt.Errorf("base %s: %w", r.header.ID, err)
 	}
 	return b, nil
+}
+
+// concat returns the content of several chunks, of about size bytes, one after
+// the other.
+func (h *held) concat(ctx context.Context, ids []uint32, size int64) ([]byte, error) {
+	out := make([]byte, 0, size)
+	for _, id := range ids {
+		b, err := h.chunk(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, b...)
+	}
+	return out, nil
 }
 
 // externals are the chunks that a bundle refers to and does not carry, in the

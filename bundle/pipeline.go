@@ -137,8 +137,8 @@ func (p *pipeline) compress(e *encoders) {
 			if !ok {
 				return
 			}
-			if len(j.old) > 0 {
-				j.err = p.changed.encode(j, e.normal)
+			if j.changed() {
+				j.err = p.changed.encode(p.ctx, j, e.normal)
 			} else {
 				j.stored = e.of(j.class).Encode(newBuffer(), j.raw)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"bale/bundle/blob"
 	"bale/bundle/deflate"
+	"bale/bundle/index"
 	"bale/bundle/recipe"
 	"bale/bundle/spill"
 )
@@ -67,7 +68,13 @@ type Prepared struct {
 	params      []byte
 	rawSize     int64
 	corrections *spill.Buffer
+	raw         Opener     // if the raw bytes can be had without the blob
+	rawHash     index.Hash // theirs, then
 }
+
+// HasRaw reports whether the raw bytes can be had without the blob, which need
+// not be opened then.
+func (p *Prepared) HasRaw() bool { return p != nil && p.raw != nil }
 
 // RawSize returns what the blob decompresses to, in bytes.
 func (p *Prepared) RawSize() int64 { return p.rawSize }

@@ -32,8 +32,7 @@ func newReadBack(p *pipeline, s *chunkStore, file io.ReaderAt) *readBack {
 	return b
 }
 
-// own returns the content of a chunk that the bundle carries, or nil if it is not
-// at hand.
+// own returns the content of a chunk that the bundle carries.
 func (s *chunkStore) own(ctx context.Context, id uint32) ([]byte, error) {
 	c, n := class(id>>classShift), id%maxInClass
 	cs := &s.class[c]
@@ -43,9 +42,6 @@ func (s *chunkStore) own(ctx context.Context, id uint32) ([]byte, error) {
 			off += int(cs.lengths[i])
 		}
 		return bytes.Clone(cs.open.raw[off : off+int(cs.lengths[n])]), nil
-	}
-	if c == metaClass {
-		return nil, nil // frames of manifests are placed last: it cannot be waited for
 	}
 	i := sort.Search(len(cs.emitted), func(i int) bool { return cs.emitted[i].first+cs.emitted[i].count > n })
 	e := cs.emitted[i]

@@ -165,7 +165,8 @@ type BlobOptions struct {
 	// compressed together.
 	Meta bool
 	// Prepared is the recipe of this very blob; nil: it is stored as it came.
-	// It may be closed when AddBlob has returned.
+	// It may be closed when AddBlob has returned. If it [Prepared.HasRaw], the
+	// blob itself is not read.
 	Prepared *Prepared
 	// Unpack lists what a gzip blob decompresses to, without a recipe: the blob
 	// cannot be had from the bundle, but others can build on what is in it.
@@ -202,6 +203,13 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 	switch p := o.Prepared; {
 	case p != nil && (p.digest != d || p.size != size):
 		return fmt.Errorf("the recipe for blob %s is that of %s", d, p.digest)
+	case p.HasRaw():
+		rc, err := p.raw(ctx)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rc.Close() }() // it was only read
+		raw = rc
 	case p != nil:
 		raw = &inflated{deflate.NewInflater(v), v}
 	case o.Unpack:
@@ -217,7 +225,9 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 	carried := o.Meta || size < minApart && o.Prepared == nil && x.Recipe == index.Stored
 	sum := sha256.New()
 	if raw != io.Reader(v) {
-		raw = io.TeeReader(raw, sum)
+		ahead := newReadAhead(io.TeeReader(raw, sum))
+		defer ahead.stop()
+		raw = ahead
 	}
 	t := b.newTracker(o)
 	var lanes [chunk.Lanes][]index.Run
@@ -251,6 +261,9 @@ func (b *Writer) addBlob(ctx context.Context, d digest.Digest, size int64, r io.
 		for _, s := range spans {
 			x.Weave.Add(s.Length)
 		}
+	}
+	if p := o.Prepared; p.HasRaw() && index.Hash(sum.Sum(nil)) != p.rawHash {
+		return fault.Damaged("blob %s has other raw bytes than when its recipe was proven", d)
 	}
 	if o.Prepared != nil || x.Recipe == index.Listed {
 		b.raw[d] = index.Hash(sum.Sum(nil))

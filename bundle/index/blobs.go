@@ -56,10 +56,7 @@ func (l *loader) blob(d *decoder) {
 // lane parses runs and returns how many bytes their chunks have.
 func (l *loader) lane(d *decoder) ([]Run, int64) {
 	runs, chunks := d.runs(l.x.Chunks.Len())
-	// Without this bound a small index could name its chunks so often that
-	// adding them up takes for ever.
-	if l.references += chunks; l.references > MaxReferences {
-		d.fail("index names chunks more than %d times", MaxReferences)
+	if !l.refer(d, chunks) {
 		return nil, 0
 	}
 	var size int64
@@ -69,6 +66,16 @@ func (l *loader) lane(d *decoder) ([]Run, int64) {
 		}
 	}
 	return runs, size
+}
+
+// refer counts references to chunks. Without a bound a small index could name its
+// chunks so often that adding them up takes for ever.
+func (l *loader) refer(d *decoder, chunks uint64) bool {
+	if l.references += chunks; l.references > MaxReferences {
+		d.fail("index names chunks more than %d times", MaxReferences)
+		return false
+	}
+	return true
 }
 
 // weave parses the lengths and checks that they use up both lanes.

@@ -17,7 +17,7 @@ import (
 // Limits of version 1 of the format.
 const (
 	MaxChunks     = 1 << 31  // with external ones
-	MaxReferences = 1 << 31  // from blobs to chunks, all together
+	MaxReferences = 1 << 31  // from blobs and frames to chunks, all together
 	MaxSegments   = 1 << 16  // in the root
 	MaxSegment    = 64 << 20 // raw bytes of a segment
 	MaxFrames     = 1 << 20

@@ -30,7 +30,9 @@ func (l *loader) frameItem(d *decoder) {
 	case pack.Plain:
 	case pack.Dictionary, pack.Patch:
 		// What these name is compared with the chunks when all are there.
-		f.Dictionary, _ = d.runs(MaxChunks)
+		var chunks uint64
+		f.Dictionary, chunks = d.runs(MaxChunks)
+		l.refer(d, chunks)
 		if d.err == nil && len(f.Dictionary) == 0 {
 			d.fail("index: frame %d builds on nothing", len(l.x.Frames))
 		}

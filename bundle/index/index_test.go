@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 
 	"bale/bundle/fault"
@@ -59,6 +61,32 @@ func sample() *Index {
 	return x
 }
 
+// update is an index with what an update has besides: frames of all kinds, two
+// bases, one of them with chunks in no blob, and blobs whose raw hash is known.
+func update() *Index {
+	x := sample()
+	f := &x.Frames[2]
+	f.Kind, f.Patch, f.Dictionary = pack.Patch, 30, []Run{{0, 1}, {5, 1}}
+	x.Frames = append(x.Frames, Frame{Kind: pack.Dictionary, Pack: 2, FirstChunk: 4, Chunks: 1, Offset: 16, Stored: 20, Raw: 60, Dictionary: []Run{{0, 3}, {6, 2}}})
+	x.Packs = append(x.Packs, Pack{Digest: digest.FromString("p2"), Size: pack.HeaderSize + 20, Frames: 1})
+	x.Chunks = Chunks{}
+	for i, n := range []int{10, 20, 30, 40, 60} {
+		x.Chunks.Add(hashOf(fmt.Sprint(i)), n)
+	}
+	for i, n := range []int{50, 7, 8} {
+		x.Chunks.AddExternal(hashOf(fmt.Sprint("external", i)), n)
+	}
+	x.Bases = append(x.Bases, Base{ID: [16]byte{9}, Chunks: 2, Images: []string{"docker.io/library/b:1", "docker.io/library/b:2"}, Blobs: []BaseBlob{
+		{Digest: digest.SHA512.FromString("older"), Size: 7, RawSize: 7, Chunks: 1},
+		{Digest: digest.FromString("nothing new"), Size: 8, RawSize: 9},
+	}})
+	x.Blobs = slices.Insert(x.Blobs, 1, Blob{Digest: digest.FromString("listed"), Size: 5, Recipe: Listed, RawSize: 15, Lanes: [][]Run{{{6, 2}}}})
+	slices.SortFunc(x.Blobs, func(a, b Blob) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	x.SetRawHash(digest.FromString("listed"), hashOf("raw listed"))
+	x.SetRawHash(digest.SHA512.FromString("s"), hashOf("raw s"))
+	return x
+}
+
 func write(t testing.TB, x *Index) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -90,7 +118,7 @@ func raw(t testing.TB, x *Index) string {
 }
 
 func TestRoundTrip(t *testing.T) {
-	for name, x := range map[string]*Index{"sample": sample(), "empty": {}} {
+	for name, x := range map[string]*Index{"sample": sample(), "update": update(), "empty": {}} {
 		got, err := read(write(t, x))
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -301,6 +329,7 @@ func TestBlobOfManySpansFits(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	f.Add(write(f, sample()))
+	f.Add(write(f, update()))
 	f.Add(write(f, &Index{}))
 	f.Fuzz(func(t *testing.T, b []byte) { checkRead(t, b) })
 }
@@ -313,55 +342,184 @@ func checkRead(t *testing.T, b []byte) {
 		}
 		return
 	}
+	lookUp(t, x)
 	again, err := read(write(t, x))
 	if err != nil || raw(t, again) != raw(t, x) {
 		t.Fatalf("accepted, but not rewritten alike: %v", err)
 	}
 }
 
+// lookUp asks all that can be asked; it must not panic.
+func lookUp(t *testing.T, x *Index) {
+	for c := range uint32(x.Chunks.Len()) {
+		f, own := x.Frame(c)
+		if own != (int(c) < x.Chunks.Own()) || own && (c < x.Frames[f].FirstChunk || c >= x.Frames[f].FirstChunk+x.Frames[f].Chunks) {
+			t.Fatalf("chunk %d is said to be in frame %d", c, f)
+		}
+		if own {
+			continue
+		}
+		base, blob := x.External(c)
+		if base == nil || base.Chunks == 0 || blob != nil && blob.Chunks == 0 {
+			t.Fatalf("chunk %d is said to be in %v, %v", c, base, blob)
+		}
+	}
+	for i := range x.Blobs {
+		b := &x.Blobs[i]
+		if _, known := x.RawHash(b.Digest); known && b.Recipe == Stored {
+			t.Fatalf("blob %s is stored and has a raw hash", b.Digest)
+		}
+	}
+}
+
 // FuzzTables gets past Zstandard and hashes: the fuzzer writes the raw tables.
 func FuzzTables(f *testing.F) {
-	s, err := newSegments()
+	for _, x := range []*Index{sample(), update()} {
+		s, err := newSegments()
+		if err != nil {
+			f.Fatal(err)
+		}
+		if err := x.encode(s); err != nil {
+			f.Fatal(err)
+		}
+		var b [lastTable + 1][]byte
+		var n [lastTable + 1]uint16
+		next := 0
+		for kind := packsTable; kind <= lastTable; kind++ {
+			if next == len(s.list) || s.list[next].kind != kind {
+				continue
+			}
+			z, err := zstd.NewReader(nil)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if b[kind], err = z.DecodeAll(s.out[next], nil); err != nil {
+				f.Fatal(err)
+			}
+			z.Close()
+			n[kind] = uint16(s.list[next].items)
+			next++
+		}
+		f.Add(b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8])
+	}
+	s, err := newSegments() // one for all: it holds large tables
 	if err != nil {
 		f.Fatal(err)
 	}
-	s.out = nil
-	x := sample()
-	tables := make([][]byte, lastTable+1)
-	counts := make([]uint16, lastTable+1)
-	collect := func(kind byte, n int, item func(e *encoder, i int)) {
-		var e encoder
-		for i := range n {
-			item(&e, i)
+	f.Fuzz(func(t *testing.T, packs, frames, chunks, bases, external, blobs, images, raw []byte, np, nf, nc, ns, ne, nb, ni, nr uint16) {
+		s.out, s.list = nil, nil
+		for i, b := range [][]byte{packs, frames, chunks, bases, external, blobs, images, raw} {
+			s.cur.b, s.items = append([]byte(nil), b...), uint64([]uint16{np, nf, nc, ns, ne, nb, ni, nr}[i])
+			if err := s.end(packsTable + byte(i)); err != nil {
+				t.Fatal(err) // the fuzzer's inputs are far below a segment's limit
+			}
 		}
-		tables[kind], counts[kind] = e.b, uint16(n)
-	}
-	collect(packsTable, len(x.Packs), func(e *encoder, i int) {
-		e.bytes(digestKey(x.Packs[i].Digest)[1:])
-		e.uvarint(uint64(x.Packs[i].Size))
-		e.uvarint(uint64(x.Packs[i].Frames))
+		checkRead(t, bytes.Join(s.file(), nil))
 	})
-	collect(framesTable, len(x.Frames), func(e *encoder, i int) { e.frame(&x.Frames[i]) })
-	collect(chunksTable, x.Chunks.Own(), func(e *encoder, i int) { e.chunk(&x.Chunks, i) })
-	collect(blobsTable, len(x.Blobs), func(e *encoder, i int) { e.blob(&x.Blobs[i]) })
-	collect(imagesTable, len(x.Images), func(e *encoder, i int) { e.image(&x.Images[i]) })
-	f.Add(tables[1], tables[2], tables[3], tables[6], tables[7], counts[1], counts[2], counts[3], counts[6], counts[7])
-	f.Fuzz(func(t *testing.T, packs, frames, chunks, blobs, images []byte, np, nf, nc, nb, ni uint16) {
+}
+
+// A small index must not make the reader add up dictionaries for ever.
+func TestDictionariesAreBounded(t *testing.T) {
+	const n, frames = 1 << 20, MaxReferences>>20 + 1
+	x := &Index{Packs: []Pack{{Digest: digest.FromString("p"), Size: pack.HeaderSize + 1 + frames, Frames: 1 + frames}}}
+	for i := range n + frames {
+		x.Chunks.Add(sha256.Sum256(binary.BigEndian.AppendUint32(nil, uint32(i))), 1)
+	}
+	x.Frames = append(x.Frames, Frame{Chunks: n, Offset: 16, Stored: 1, Raw: n})
+	for range frames {
+		x.Frames = append(x.Frames, Frame{Kind: pack.Dictionary, Chunks: 1, Stored: 1, Raw: 1, Dictionary: []Run{{0, n}}})
+	}
+	if _, err := read(write(t, x)); !errors.Is(err, fault.ErrDamaged) || !strings.Contains(err.Error(), "times") {
+		t.Error(err)
+	}
+}
+
+func TestReadRefusesBadUpdates(t *testing.T) {
+	for name, change := range map[string]func(x *Index){
+		"dictionary of a patch":         func(x *Index) { x.Frames[3].Dictionary = []Run{{3, 1}} },
+		"dictionary that spans a patch": func(x *Index) { x.Frames[3].Dictionary = []Run{{0, 4}} },
+		"dictionary of itself":          func(x *Index) { x.Frames[3].Dictionary = []Run{{4, 1}} },
+		"dictionary past the externals": func(x *Index) { x.Frames[3].Dictionary = []Run{{6, 3}} },
+		"base with fewer chunks":        func(x *Index) { x.Bases[1].Chunks = 1 },
+		"base with more chunks":         func(x *Index) { x.Bases[1].Chunks = 3 },
+		"blob of a base with too many":  func(x *Index) { x.Bases[1].Blobs[1].Chunks = 2 },
+		"blob of a base with a size":    func(x *Index) { x.Bases[1].Blobs[1].Size = -1 },
+		"patch over the limit":          func(x *Index) { x.Frames[2].Patch = pack.MaxPatch(x.Frames[2].Raw) + 1 },
+		"external chunk of no bytes":    func(x *Index) { x.Chunks.lengths[6] = 0 },
+		"external chunk that is large":  func(x *Index) { x.Chunks.lengths[6] = 1<<20 + 1 },
+		"listed with extra chunks": func(x *Index) {
+			b, _ := x.Blob(digest.FromString("listed"))
+			b.Extra = []Run{{0, 1}}
+		},
+	} {
+		x := update()
+		change(x)
+		if got, err := read(write(t, x)); !errors.Is(err, fault.ErrDamaged) || got != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// Raw hashes are for all blobs that need one, or for none.
+	for name, drop := range map[string]int{"one too few": 1, "one too many": -1} {
+		x := update()
 		s, err := newSegments()
 		if err != nil {
 			t.Fatal(err)
 		}
-		add := func(kind byte, b []byte, n uint16) {
-			s.cur.b, s.items = append([]byte(nil), b...), uint64(n)
-			if err := s.end(kind); err != nil {
-				t.Fatal(err) // the fuzzer's inputs are far below a segment's limit
+		if err := x.encode(s); err != nil {
+			t.Fatal(err)
+		}
+		last := len(s.list) - 1
+		s.cur.b, s.items = nil, 0
+		hashes, err := x.rawHashes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashes = append(hashes, Hash{1})[:len(hashes)-drop]
+		s.list, s.out = s.list[:last], s.out[:last]
+		for _, h := range hashes {
+			s.cur.bytes(h[:])
+			if err := s.item(rawTable); err != nil {
+				t.Fatal(err)
 			}
 		}
-		add(packsTable, packs, np)
-		add(framesTable, frames, nf)
-		add(chunksTable, chunks, nc)
-		add(blobsTable, blobs, nb)
-		add(imagesTable, images, ni)
-		checkRead(t, bytes.Join(s.file(), nil))
-	})
+		if err := s.end(rawTable); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := read(bytes.Join(s.file(), nil)); !errors.Is(err, fault.ErrDamaged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The writer does not make such an index.
+	x := update()
+	delete(x.raw, digest.FromString("listed"))
+	if err := x.Write(&bytes.Buffer{}); err == nil {
+		t.Error("wrote an index with some raw hashes")
+	}
+}
+
+func TestExternal(t *testing.T) {
+	x, err := read(write(t, update()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for c, want := range map[uint32]string{5: "1:old", 6: "9:older", 7: "9:"} {
+		base, blob := x.External(c)
+		name := map[digest.Digest]string{digest.FromString("old"): "old", digest.SHA512.FromString("older"): "older"}
+		got := fmt.Sprintf("%d:", base.ID[0])
+		if blob != nil {
+			got += name[blob.Digest]
+		}
+		if got != want {
+			t.Errorf("chunk %d is in %s, want %s", c, got, want)
+		}
+	}
+	for _, c := range []uint32{8, 1 << 31} {
+		if base, blob := x.External(c); base != nil || blob != nil {
+			t.Errorf("chunk %d is in %v, %v", c, base, blob)
+		}
+	}
+	if h, ok := x.RawHash(digest.FromString("listed")); !ok || h != hashOf("raw listed") {
+		t.Errorf("raw hash %x", h)
+	}
+	lookUp(t, x)
 }

@@ -16,6 +16,7 @@ import (
 
 	"bale/bundle"
 	"bale/bundle/fault"
+	"bale/bundle/index"
 	"bale/transport"
 	"bale/transport/bale"
 	"bale/verify"
@@ -194,16 +195,15 @@ func (a *app) provide(ctx context.Context, r *bundle.Reader, e *earlier, to *tar
 	default:
 		e.closers = append(e.closers, src)
 		if h, ok := src.(transport.Holding); ok {
-			places = append(places, bale.Place{Name: to.place, Holding: h, Near: near(r, to, plan)})
+			places = append(places, bale.Place{Name: to.place, Holding: h, Near: near(r.Index().Bases, to, plan)})
 		}
 	}
 	_, raw := to.sink.(transport.Unpacking)
 	return e.Provide(ctx, r, blobs, raw, places)
 }
 
-// near returns what images are and were called at the target, if base content is
-// there.
-func near(r *bundle.Reader, to *target, plan *transport.Plan) []transport.Name {
+// near returns what images of the update and of its bases are called at the target.
+func near(bases []index.Base, to *target, plan *transport.Plan) []transport.Name {
 	var names []transport.Name
 	seen := make(map[transport.Name]bool)
 	hosts := make(map[string]bool)
@@ -217,7 +217,7 @@ func near(r *bundle.Reader, to *target, plan *transport.Plan) []transport.Name {
 		hosts[i.Target.Name.Domain] = true
 		add(i.Target.Name)
 	}
-	for _, b := range r.Index().Bases {
+	for _, b := range bases {
 		for _, s := range b.Images {
 			n, err := transport.ParseName(s)
 			if err != nil {

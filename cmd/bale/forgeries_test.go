@@ -31,7 +31,7 @@ var unwritten = []string{
 	"good-first-signer-unknown", "signature-large", "version-2-members", "header-space", "header-no-json", "header-id",
 	"header-other", "index-long", "index-magic", "entry-unknown", "frame-short", "pack-magic", "pack-other", "frame-bomb-unsaid",
 	"zeroes", "end-mark", "packs-exchanged", "cut-before-signature", "blob-order", "header-time", "image-twice",
-	"entry-out-of-order", "sums-altered", "index-cut",
+	"entry-out-of-order", "sums-altered", "index-cut", "dictionary-loop", "dictionary-missing", "external-chunks",
 }
 
 const zeroes64 = "0000000000000000000000000000000000000000000000000000000000000000"
@@ -92,8 +92,10 @@ func containerVectors() []vector {
 			func(e []entryFile) []entryFile { e[1], e[2] = e[2], e[1]; return e }),
 		tampered("packs-exchanged", "two packs that have exchanged their content", "where the bundle has",
 			func(e []entryFile) []entryFile { e[1].data, e[2].data = e[2].data, e[1].data; return e }),
-		tampered("pack-removed", "a pack that is not there", "is missing before",
+		tampered("pack-removed", "a pack that is not there", "is missing from the bundle",
 			func(e []entryFile) []entryFile { return slices.Delete(e, 2, 3) }),
+		tampered("receipt", "a bundle without the packs of its layers", "this is a receipt",
+			func(e []entryFile) []entryFile { return slices.Delete(e, 1, 2) }).but(exitIncomplete, exitIncomplete, exitDone),
 		tampered("pack-renamed", "a pack under another name", "is not in SHA256SUMS",
 			func(e []entryFile) []entryFile { e[2].name = fakePack; return e }),
 		tampered("pack-added", "a pack that SHA256SUMS does not list", "is not in SHA256SUMS",
@@ -160,7 +162,7 @@ func headerVectors() []vector {
 		edit("version-2-members", "a newer version with members of its own", "format version 2", exitFailed, `"version": 1,`, "\"version\": 2,\n  \"x\": {},"),
 		edit("version-0", "no version of the format", "version 0", exitDamaged, `"version": 1`, `"version": 0`),
 		edit("feature", "a feature that is not known", "feature", exitFailed, `"bale test"`, "\"bale test\",\n  \"features\": [\n    \"x\"\n  ]"),
-		edit("bases", "an update of another bundle", "update", exitFailed, `"bale test"`, "\"bale test\",\n  \"bases\": [\n    \"000102030405060708090a0b0c0d0eff\"\n  ]"),
+		edit("bases", "a header that names a base, and an index that has none", "the index names 0 bases", exitDamaged, `"bale test"`, "\"bale test\",\n  \"bases\": [\n    \"000102030405060708090a0b0c0d0eff\"\n  ]"),
 		edit("header-member", "a member that version 1 does not have", "not in the form", exitDamaged, `"version": 1,`, "\"version\": 1,\n  \"x\": 1,"),
 		edit("header-space", "bale.json with a space more", "not in the form", exitDamaged, `"version": 1`, `"version":  1`),
 		edit("header-time", "another time than in the tar headers", "tar headers say", exitDamaged, "2027", "2026"),
@@ -189,14 +191,35 @@ func indexVectors() []vector {
 		lie("blob-order", "blobs out of order", "not in order", exitDamaged, func(x *index.Index) { slices.Reverse(x.Blobs) }),
 		lie("frame-size", "a frame that is larger than its chunks", "raw bytes", exitDamaged, func(x *index.Index) { x.Frames[0].Raw++ }),
 		lie("frame-kind", "a frame of an unknown kind", "frames of kind 9", exitFailed, func(x *index.Index) { x.Frames[1].Kind = 9 }),
-		lie("frame-dictionary", "a frame with a dictionary", "dictionaries", exitFailed, func(x *index.Index) {
-			x.Frames[1].Kind, x.Frames[1].Dictionary = pack.Dictionary, []index.Run{{First: 0, Count: 1}}
+		lie("dictionary-loop", "a frame that is its own dictionary", "needs a dictionary itself", exitDamaged, func(x *index.Index) {
+			x.Frames[1].Kind, x.Frames[1].Dictionary = pack.Dictionary, []index.Run{{First: 1, Count: 1}}
+		}),
+		lie("dictionary-chain", "a dictionary in a frame with a dictionary", "needs a dictionary itself", exitDamaged, func(x *index.Index) {
+			x.Frames[0].Kind, x.Frames[0].Dictionary = pack.Dictionary, []index.Run{{First: 1, Count: 1}}
+			x.Frames[1].Kind, x.Frames[1].Dictionary = pack.Dictionary, []index.Run{{First: 2, Count: 1}}
+		}),
+		lie("dictionary-missing", "a dictionary of chunks that do not exist", "does not exist", exitDamaged, func(x *index.Index) {
+			x.Frames[0].Kind, x.Frames[0].Dictionary = pack.Dictionary, []index.Run{{First: 9, Count: 1}}
 		}),
 		lie("recipe-kind", "a recipe of an unknown kind", "recipe 7", exitFailed, func(x *index.Index) { x.Blobs[0].Recipe = 7 }),
-		lie("external-chunks", "chunks of another bundle", "update", exitFailed, func(x *index.Index) {
+		lie("external-chunks", "chunks of a base that the header does not name", "the index names 1 bases", exitDamaged, func(x *index.Index) {
 			x.Bases = []index.Base{{Chunks: 1}}
 			x.Chunks.AddExternal(index.Hash{1}, 5)
 		}),
+		{"update", "an update without what it builds on", exitDone, exitIncomplete, exitDone, "does not carry", forgery{
+			header: func(h string) string {
+				return strings.Replace(h, `"bale test"`, "\"bale test\",\n  \"bases\": [\n    \""+strings.Repeat("0", 32)+"\"\n  ]", 1)
+			},
+			index: func(x *index.Index) {
+				x.Bases = []index.Base{{Chunks: 1}}
+				x.Chunks.AddExternal(x.Chunks.Hash(1), int(x.Chunks.Length(1)))
+				for i := range x.Blobs {
+					if b := &x.Blobs[i]; b.Lanes[0][0].Count == 2 {
+						b.Lanes[0] = []index.Run{{First: 0, Count: 1}, {First: uint32(x.Chunks.Own()), Count: 1}}
+					}
+				}
+			},
+		}},
 		lie("pack-size", "a pack of another size than its entry", "where the bundle has", exitDamaged, func(x *index.Index) {
 			x.Packs[1].Size++
 			x.Frames[2].Stored++

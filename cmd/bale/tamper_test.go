@@ -74,6 +74,10 @@ func (x *tampering) refused(what string, arg ...any) {
 		{"load", "-q", "-i", x.path, "--key", x.key, "--to", "docker://" + x.far.addr},
 	} {
 		o := inProcess(context.Background(), args...)
+		// Without the packs of content a bundle is its own receipt.
+		if o.code == exitIncomplete && strings.Contains(o.errout, "this is a receipt") {
+			continue
+		}
 		if wrong := o.refusal(o.code); o.code != exitDamaged && o.code != exitUntrusted || wrong != "" {
 			x.t.Errorf("%s: "+what+": exit %d %s\n%s", append(append([]any{args[0]}, arg...), o.code, wrong, o.errout)...)
 		}

@@ -76,10 +76,19 @@ func (b *Bases) AddBundle(name string, r *bundle.Reader) {
 	b.changes++
 	b.Looked(name)
 	r.BuildOn(b)
+	for _, k := range b.kept {
+		k.r.LimitCache(cacheBytes / int64(len(b.kept)))
+	}
 }
+
+// cacheBytes is how many raw bytes all earlier bundles together keep of what was
+// read of them, besides the frame that each has read last.
+const cacheBytes = 64 << 20
 
 // Looked notes for messages where it was looked for bases, in words.
 func (b *Bases) Looked(where string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if !slices.Contains(b.looked, where) {
 		b.looked = append(b.looked, where)
 	}
@@ -202,6 +211,8 @@ func (b *Bases) Whole(d digest.Digest) (transport.Opener, bool) {
 	if b == nil {
 		return nil, false
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	open, ok := b.whole[d]
 	return open, ok
 }
@@ -288,7 +299,9 @@ func (b *Bases) findWhole(ctx context.Context, r *bundle.Reader, blobs []digest.
 		}
 		for _, f := range found {
 			if d := want[f.Index].Digest; d == f.Digest {
+				b.mu.Lock()
 				b.whole[d] = f.Open
+				b.mu.Unlock()
 				blobs = slices.DeleteFunc(slices.Clone(blobs), func(x digest.Digest) bool { return x == d })
 			}
 		}
@@ -594,6 +607,8 @@ func (b *Bases) notFound(r *bundle.Reader, lacking []uint32) error {
 	if n := len(names); n > maxNamed {
 		names = append(names[:maxNamed], fmt.Sprintf("%d more", n-maxNamed))
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	looked := "nowhere: no base was given"
 	if len(b.looked) > 0 {
 		list := b.looked

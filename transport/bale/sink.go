@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -194,16 +195,19 @@ func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Ima
 	}
 	p := s.take(d.Digest)
 	defer func() { _ = p.Close() }() // what it held is of no use any more
-	rc, err := open(ctx)
-	if err != nil {
-		return err
+	rc := io.NopCloser(strings.NewReader("")) // of no use if there are raw bytes
+	if !p.HasRaw() {
+		var err error
+		if rc, err = open(ctx); err != nil {
+			return err
+		}
 	}
 	o := bundle.BlobOptions{Meta: isMeta(d), Prepared: p}
 	o.Unpack = s.o.Unpack && !o.Meta
 	if o.Meta {
 		s.meta = append(s.meta, d.Digest)
 	}
-	err = s.w.AddBlob(ctx, d.Digest, d.Size, rc, o)
+	err := s.w.AddBlob(ctx, d.Digest, d.Size, rc, o)
 	if cerr := rc.Close(); err == nil {
 		err = cerr
 	}
