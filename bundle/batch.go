@@ -142,26 +142,30 @@ func (b *batch) want(c *change, length int) {
 // read (FORMAT.md, section 13).
 func (b *batch) gather(ctx context.Context, s *chunkStore) error {
 	type source struct {
+		own bool
+		ref uint32
+	}
+	type wanted struct {
 		of  *oldFile
 		ref uint32
 	}
-	var list []source
-	seen := make(map[uint32]bool)
+	var list []wanted
+	seen := make(map[source]bool)
 	var size int64
 	for _, p := range b.parts {
 		var off int64
 		s.chunksOf(p.of, func(ref uint32, length int64) {
 			start := off
 			off += length
-			if off <= p.lo || start >= p.hi || seen[ref] || p.shared[ref] || size+length > maxOld {
+			if off <= p.lo || start >= p.hi || seen[source{p.of.base == own, ref}] || p.shared[ref] || size+length > maxOld {
 				return
 			}
-			seen[ref] = true
+			seen[source{p.of.base == own, ref}] = true
 			size += length
-			list = append(list, source{p.of, ref})
+			list = append(list, wanted{p.of, ref})
 		})
 	}
-	slices.SortStableFunc(list, func(a, b source) int {
+	slices.SortStableFunc(list, func(a, b wanted) int {
 		return cmp.Or(cmp.Compare(min(a.of.base, 0), min(b.of.base, 0)), cmp.Compare(a.ref, b.ref))
 	})
 	b.files = len(b.parts)

@@ -74,7 +74,10 @@ func (c *Candidate) try(ctx context.Context, e *examination) (_ *Prepared, err e
 		return nil, fmt.Errorf("%w: %w", ErrUnproven, err)
 	}
 	if c.Raw == nil {
-		return r, e.read(ctx, func(gz io.Reader) error { return r.prove(ctx, gz) })
+		if err := e.read(ctx, func(gz io.Reader) error { return r.prove(ctx, gz) }); err != nil {
+			return nil, err
+		}
+		return r, nil
 	}
 	rc, err := c.Raw(ctx)
 	if err != nil {

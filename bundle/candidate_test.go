@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"bale/bundle/deflate"
+	"bale/bundle/fault"
 )
 
 // told is a Preparer's Known that knows one answer.
@@ -71,13 +72,13 @@ func TestWrongCandidates(t *testing.T) {
 	flip := bytes.Clone(corrections)
 	flip[len(flip)/2] ^= 1
 	for name, c := range map[string]Candidate{
-		"that of another blob":  {other.params, other.rawSize, other.corrections.Reader()},
-		"no parameters":         {nil, good.rawSize, bytes.NewReader(corrections)},
-		"parameters of nothing": {[]byte("nonsense"), good.rawSize, bytes.NewReader(corrections)},
-		"corrections cut short": {good.params, good.rawSize, bytes.NewReader(corrections[:len(corrections)-1])},
-		"a corrected bit":       {good.params, good.rawSize, bytes.NewReader(flip)},
-		"endless corrections":   {good.params, good.rawSize, endless{}},
-		"too much raw":          {good.params, 1 << 60, bytes.NewReader(corrections)},
+		"that of another blob":  {Params: other.params, RawSize: other.rawSize, Corrections: other.corrections.Reader()},
+		"no parameters":         {Params: nil, RawSize: good.rawSize, Corrections: bytes.NewReader(corrections)},
+		"parameters of nothing": {Params: []byte("nonsense"), RawSize: good.rawSize, Corrections: bytes.NewReader(corrections)},
+		"corrections cut short": {Params: good.params, RawSize: good.rawSize, Corrections: bytes.NewReader(corrections[:len(corrections)-1])},
+		"a corrected bit":       {Params: good.params, RawSize: good.rawSize, Corrections: bytes.NewReader(flip)},
+		"endless corrections":   {Params: good.params, RawSize: good.rawSize, Corrections: endless{}},
+		"too much raw":          {Params: good.params, RawSize: 1 << 60, Corrections: bytes.NewReader(corrections)},
 	} {
 		p := &Preparer{Known: told(func() *Candidate { return &c })}
 		asked(t, p)
@@ -98,7 +99,7 @@ func TestCandidateWithWrongRawSize(t *testing.T) {
 	good := takenApart(t, data)
 	for _, by := range []int64{-1, 1} {
 		p := &Preparer{Known: told(func() *Candidate {
-			return &Candidate{good.params, good.rawSize + by, good.corrections.Reader()}
+			return &Candidate{Params: good.params, RawSize: good.rawSize + by, Corrections: good.corrections.Reader()}
 		})}
 		asked(t, p)
 		r := prepare(t, p, data)
@@ -113,15 +114,66 @@ func TestCandidateThatCannotBeRead(t *testing.T) {
 	data := gz(t, 6, layer(t))
 	good := takenApart(t, data)
 	p := &Preparer{analyze: unanalysed(t), Known: told(func() *Candidate {
-		return &Candidate{good.params, good.rawSize, failing{}}
+		return &Candidate{Params: good.params, RawSize: good.rawSize, Corrections: failing{}}
 	})}
 	if _, err := p.Prepare(t.Context(), digest.FromBytes(data), int64(len(data)), opener(data)); !errors.Is(err, errSource) {
 		t.Errorf("%v, want %v", err, errSource)
 	}
 	// And damaged content is called that, with the right recipe as well.
-	p.Known = told(func() *Candidate { return &Candidate{good.params, good.rawSize, good.corrections.Reader()} })
+	p.Known = told(func() *Candidate {
+		return &Candidate{Params: good.params, RawSize: good.rawSize, Corrections: good.corrections.Reader()}
+	})
 	if r, err := p.Prepare(t.Context(), digest.FromBytes(data), int64(len(data)), opener(flipped(data, len(data)/2))); err == nil {
 		t.Errorf("%+v of damaged content", r)
+	}
+}
+
+// Raw bytes that are given stand for the blob, which is not opened: they prove
+// the recipe, or do not, and must be the same when they are used.
+func TestCandidatesWithRawBytes(t *testing.T) {
+	raw := layer(t)
+	data := gz(t, 6, raw)
+	good := takenApart(t, data)
+	opens := func(context.Context) (io.ReadCloser, error) { return nil, errSource }
+	candidate := func(raw Opener) func(context.Context, digest.Digest, int64) (*Candidate, bool) {
+		return told(func() *Candidate {
+			return &Candidate{Params: good.params, RawSize: good.rawSize, Corrections: good.corrections.Reader(), Raw: raw}
+		})
+	}
+	now := raw
+	p := &Preparer{analyze: unanalysed(t), Known: candidate(func(ctx context.Context) (io.ReadCloser, error) { return opener(now)(ctx) })}
+	r, err := p.Prepare(t.Context(), digest.FromBytes(data), int64(len(data)), opens)
+	if err != nil || !r.HasRaw() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	in := []content{{data: data, prepared: r}}
+	b := makeBundle(t, fixed(), in)
+	if err := readAll(b); err != nil {
+		t.Error(err)
+	}
+	if !bytes.Equal(b, makeBundle(t, fixed(), []content{{data: data, prepared: good}})) {
+		t.Error("another bundle than of the blob itself")
+	}
+	now = flipped(raw, 1000)
+	w, err := NewWriter(t.Context(), io.Discard, fixed())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Abort()
+	err = w.AddBlob(t.Context(), digest.FromBytes(data), int64(len(data)), failing{}, BlobOptions{Prepared: r})
+	if !errors.Is(err, fault.ErrDamaged) {
+		t.Errorf("%v, want an ErrDamaged", err)
+	}
+
+	// Wrong from the beginning: then it is the blob that counts.
+	for name, raw := range map[string][]byte{
+		"altered": flipped(raw, 1000), "too short": raw[:len(raw)-1], "too long": append(bytes.Clone(raw), 0), "none": nil,
+	} {
+		p := &Preparer{Known: candidate(opener(raw))}
+		asked(t, p)
+		if r := prepare(t, p, data); r == nil || r.HasRaw() || r.rawSize != good.rawSize {
+			t.Errorf("%s: %+v", name, r)
+		}
 	}
 }
 

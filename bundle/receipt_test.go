@@ -2,7 +2,11 @@ package bundle
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,6 +15,7 @@ import (
 	"bale/bundle/container"
 	"bale/bundle/fault"
 	"bale/bundle/index"
+	"bale/bundle/pack"
 )
 
 // A receipt is the bundle without content: it says the same, under the same sums.
@@ -143,5 +148,132 @@ func TestEveryFlippedByteOfAReceiptIsRefused(t *testing.T) {
 		if err := readReceipt(c); !errors.Is(err, fault.ErrDamaged) {
 			t.Fatalf("byte %d: %v", i, err)
 		}
+	}
+}
+
+// Whatever is opened can be asked everything without a panic.
+func FuzzOpenIndex(f *testing.F) {
+	one := save(f, as(1), layers(text(3000))...)
+	up := save(f, as(2, one.Reader), layers(append(text(3000), 'x'))...)
+	list := as(3)
+	list.Inventory = true
+	inv := save(f, list, item{data: zip(f, text(3000), 6), BlobOptions: BlobOptions{Unpack: true}}, meta("{}"))
+	var receipt bytes.Buffer
+	if err := up.WriteReceipt(context.Background(), &receipt, up.metas()); err != nil {
+		f.Fatal(err)
+	}
+	for _, b := range [][]byte{one.file, up.file, inv.file, receipt.Bytes()} {
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := tryIndex(b)
+		if err != nil {
+			if r != nil {
+				t.Fatal("error and a result")
+			}
+			return
+		}
+		askAll(r, one.Reader)
+	})
+}
+
+// askAll asks a reader all that whoever builds on it asks.
+func askAll(r *Reader, base *Reader) {
+	ctx := context.Background()
+	r.BuildOn(base)
+	_ = r.Check(ctx, nil)
+	for i := range r.index.Blobs {
+		d := r.index.Blobs[i].Digest
+		_, _ = r.Needs([]digest.Digest{d}, true)
+		_ = r.Carries(d)
+		_ = Adoptable([]*Reader{r}, d, r.index.Blobs[i].Size)
+		_ = r.WriteReceipt(ctx, io.Discard, []digest.Digest{d})
+		_, _ = readBlob(r, d)
+	}
+	for c := range uint32(r.index.Chunks.Len()) {
+		h := r.index.Chunks.Hash(c)
+		if f, ok := r.FrameOf(h); ok {
+			_ = r.BuildsOn(f)
+		}
+		_, _ = r.Chunk(ctx, h, r.index.Chunks.Length(c))
+	}
+	// And as a base, whose files are looked into.
+	if w, err := NewWriter(ctx, io.Discard, as(9, r)); err == nil {
+		w.Abort()
+	}
+}
+
+// FuzzHostileIndex makes indexes that are consistent in themselves and claim
+// anything: whoever signs a bundle can.
+func FuzzHostileIndex(f *testing.F) {
+	one := save(f, as(1), layers(text(100_000), small(1).tar(f, 1))...)
+	up := save(f, as(2, one.Reader), layers(append(text(100_000), 'x'), small(2).tar(f, 2))...)
+	good := entriesOf(f, up.file)
+	for seed := range uint64(40) {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, seed uint64) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		files := slices.Clone(good)
+		at := slices.IndexFunc(files, func(e entryFile) bool { return e.name == container.IndexName })
+		x, err := index.Read(t.Context(), bytes.NewReader(files[at].data), int64(len(files[at].data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + rng.IntN(3) {
+			claim(rng, x)
+		}
+		var b bytes.Buffer
+		if err := x.Write(&b); err != nil {
+			return // not even the writer can say that
+		}
+		files[at].data = b.Bytes()
+		bundle := assemble(t, files, true)
+		if rng.IntN(3) == 0 {
+			// With the sums of all, but the first packs are not there.
+			files = entriesOf(t, bundle)
+			bundle = assemble(t, slices.Delete(files, 1, 2+rng.IntN(2)), false)
+		}
+		if r, err := tryIndex(bundle); err == nil {
+			askAll(r, one.Reader)
+		}
+	})
+}
+
+// claim makes an index say something else.
+func claim(rng *rand.Rand, x *index.Index) {
+	runs := func() (out []index.Run) {
+		for range rng.IntN(4) {
+			first := rng.Uint32N(uint32(x.Chunks.Len()))
+			out = appendRun(out, first, 1+rng.Uint32N(min(uint32(x.Chunks.Len())-first, 50)))
+		}
+		return out
+	}
+	frame, blob := &x.Frames[rng.IntN(len(x.Frames))], &x.Blobs[rng.IntN(len(x.Blobs))]
+	switch rng.IntN(6) {
+	case 0:
+		frame.Kind, frame.Dictionary = pack.Kind(1+rng.IntN(2)), runs()
+	case 1:
+		frame.Kind, frame.Patch = pack.Patch, rng.Int64N(2*frame.Raw)
+	case 2:
+		blob.Lanes, blob.Weave, blob.RawSize = [][]index.Run{runs()}, index.Weave{}, 0
+		for w := (walk{runs: blob.Lanes[0]}); ; {
+			c, ok := w.next()
+			if !ok {
+				break
+			}
+			blob.RawSize += x.Chunks.Length(c)
+		}
+		blob.Size = blob.RawSize
+	case 3:
+		blob.Recipe = index.Listed
+		x.SetRawHash(blob.Digest, index.Hash{1})
+	case 4:
+		base := &x.Bases[0]
+		for i := range base.Blobs {
+			base.Blobs[i].Chunks = rng.IntN(base.Chunks + 1)
+		}
+	case 5:
+		x.Images[0].Digest, x.Images[0].Size = blob.Digest, blob.Size
 	}
 }

@@ -20,10 +20,10 @@ type tracker struct {
 	changed bool        // some of it was stored as changed
 	added   bool        // some of it is new
 
-	lane             *oldFile // the structure of this blob, once it is complete
-	votes            []vote   // for the structures that predecessors stand in
-	of0              *change  // of the structure
-	added0, changed0 bool
+	lane     *oldFile // the structure of this blob, once it is complete
+	votes    []vote   // for the structures that predecessors stand in
+	of0      *change  // of the structure
+	changed0 bool
 }
 
 func (b *Writer) newTracker(o BlobOptions) *tracker {

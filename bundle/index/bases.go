@@ -1,6 +1,10 @@
 package index
 
-import "bale/bundle/fault"
+import (
+	"sort"
+
+	"bale/bundle/fault"
+)
 
 // baseItem parses one base.
 func (l *loader) baseItem(d *decoder) {
@@ -59,20 +63,31 @@ func (l *loader) rawHashes() error {
 // External returns the base, and the blob in it, in which an external chunk is
 // found; blob is nil if it is in no blob's raw bytes.
 func (x *Index) External(chunk uint32) (base *Base, blob *BaseBlob) {
-	n := int(chunk) - x.Chunks.Own()
+	x.once.Do(x.findExternals)
+	i := sort.Search(len(x.externals), func(i int) bool { return x.externals[i].end > uint64(chunk) })
+	if i == len(x.externals) || int(chunk) < x.Chunks.Own() {
+		return nil, nil
+	}
+	return x.externals[i].base, x.externals[i].blob
+}
+
+// externalRun is a stretch of external chunks that are found in one place.
+type externalRun struct {
+	end  uint64 // ordinal after the last
+	base *Base
+	blob *BaseBlob
+}
+
+func (x *Index) findExternals() {
+	end := uint64(x.Chunks.Own())
 	for i := range x.Bases {
 		b := &x.Bases[i]
-		if n >= b.Chunks {
-			n -= b.Chunks
-			continue
-		}
+		last := end + uint64(b.Chunks)
 		for j := range b.Blobs {
-			if n < b.Blobs[j].Chunks {
-				return b, &b.Blobs[j]
-			}
-			n -= b.Blobs[j].Chunks
+			end += uint64(b.Blobs[j].Chunks)
+			x.externals = append(x.externals, externalRun{end, b, &b.Blobs[j]})
 		}
-		return b, nil
+		end = last
+		x.externals = append(x.externals, externalRun{end, b, nil})
 	}
-	return nil, nil
 }

@@ -8,6 +8,7 @@ package index
 
 import (
 	"sort"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 
@@ -51,7 +52,9 @@ type Index struct {
 	Blobs  []Blob // sorted by digest
 	Images []Image
 
-	raw map[digest.Digest]Hash
+	raw       map[digest.Digest]Hash
+	once      sync.Once // fills in externals
+	externals []externalRun
 }
 
 // Pack is one pack. Its frames follow those of the pack before it.

@@ -189,7 +189,7 @@ func (a *app) provide(ctx context.Context, r *bundle.Reader, e *earlier, to *tar
 	src, err := to.source(ctx)
 	switch {
 	case errors.Is(err, fault.ErrMissing) || errors.Is(err, fs.ErrNotExist):
-		// A layout that is to be made.
+		e.Looked(to.place + " (not there yet)") // a layout that is to be made
 	case err != nil:
 		return err
 	default:

@@ -209,4 +209,14 @@ func TestUpdateFromInventory(t *testing.T) {
 		u.load(t, update, "docker://"+far.Addr)
 		u.arrived(t, far.Image("library/app:1"))
 	}
+
+	// An engine without images has nothing to list.
+	forget(t, engine)
+	o := inProcess(testContext, "inventory", "--unsigned", "-o", u.path("none.bale"), enginePlace)
+	if wrong := o.refusal(exitIncomplete); wrong != "" {
+		t.Errorf("inventory of nothing: exit %d: %s\n%s", o.code, wrong, o.errout)
+	}
+	if _, err := os.Stat(u.path("none.bale")); err == nil {
+		t.Error("there is an inventory of nothing")
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +82,10 @@ var (
 // NewSink makes sure that a bundle can be written at the path. The caller
 // calls [Sink.Start] when the plan is known, and Close in any case.
 func NewSink(o SinkOptions) (*Sink, error) {
+	if o.Receipt != "" && filepath.Clean(o.Receipt) == filepath.Clean(o.Path) {
+		// With Overwrite it would take the bundle's place.
+		return nil, fault.Usage("%s cannot be both the bundle and its receipt", o.Path)
+	}
 	var opts []commit.Option
 	if o.Overwrite {
 		opts = append(opts, commit.Overwrite())
@@ -194,7 +199,7 @@ func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Ima
 		return errNotStarted
 	}
 	p := s.take(d.Digest)
-	defer func() { _ = p.Close() }() // what it held is of no use any more
+	defer func() { _ = p.Close() }()          // what it held is of no use any more
 	rc := io.NopCloser(strings.NewReader("")) // of no use if there are raw bytes
 	if !p.HasRaw() {
 		var err error

@@ -132,3 +132,15 @@ func TestSinkOfUpdates(t *testing.T) {
 		})
 	}
 }
+
+func TestReceiptInPlaceOfTheBundle(t *testing.T) {
+	dir := t.TempDir()
+	o := fixed(filepath.Join(dir, "1.bale"))
+	o.Receipt, o.Overwrite = dir+"/./1.bale", true
+	if _, err := bale.NewSink(o); !errors.Is(err, fault.ErrUsage) {
+		t.Fatal(err)
+	}
+	if got := ls(t, dir); len(got) > 0 {
+		t.Errorf("left %v", got)
+	}
+}
