@@ -20,4 +20,8 @@
 //     the one JSON form that protojson gives it, apart from white space and
 //     order, so that no byte of it can change unseen. (A holder of an ECDSA
 //     signature can still derive its twin (r, n-s), which says the same.)
+//
+// An old bundle is as well signed as a new one. So bundles can have a name and a
+// sequence number, which are signed, and a [State] remembers for each name the
+// last one that was loaded: [Loaded.After] refuses what is older.
 package verify
