@@ -19,8 +19,10 @@ const (
 	// look is how far places are compared, and ahead how much further with
 	// differences.
 	look, ahead = 256, 32
-	// Where nothing is found for long only every so many-th byte is searched.
-	patience, maxStride = 128, 16
+	// Where nothing is found for long only every so many-th byte is searched:
+	// in the end an odd number, as with an even one some bytes would never
+	// meet an indexed place, however much is the same from there on.
+	patience, maxStride = 128, 15
 	// giveUp is by how much a stretch may become worse again before its better
 	// end is looked for no further.
 	giveUp = 1000

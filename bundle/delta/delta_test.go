@@ -109,6 +109,22 @@ func TestPhase(t *testing.T) {
 	}
 }
 
+// What old has is found again after much that it has not, wherever in new it
+// begins.
+func TestAfterUnlike(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 8))
+	s := grown(800)
+	e := NewEncoder()
+	want := len(check(t, e, s.old, s.new))
+	for cut := range 2 * stride {
+		// Enough that the search takes its longest steps.
+		unlike := noise(r, patience*maxStride*maxStride+cut)
+		if n := len(check(t, e, s.old, append(unlike, s.new...))) - len(unlike); n > want+want/4 {
+			t.Errorf("after %d bytes: patch of %d bytes, without them %d", len(unlike), n, want)
+		}
+	}
+}
+
 func TestLimits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("large")

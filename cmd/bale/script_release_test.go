@@ -63,7 +63,8 @@ func releaseFiles(n int) []releaseFile {
 	return files
 }
 
-// writeRelease writes a release, with files that it has besides.
+// writeRelease writes a release; with files that it has besides, also a layer
+// that all releases share.
 func writeRelease(dir, name string, n int, more []releaseFile) error {
 	blobs := filepath.Join(dir, "blobs", "sha256")
 	if err := os.MkdirAll(blobs, 0o755); err != nil {
@@ -89,17 +90,30 @@ func writeRelease(dir, name string, n int, more []releaseFile) error {
 	if err != nil {
 		return err
 	}
+	layers, diffIDs := []ocispec.Descriptor{layer}, []digest.Digest{digest.FromBytes(raw)}
+	if len(more) > 0 {
+		// A layer that all releases have, and that is not worth taking apart.
+		raw, packed, err := releaseLayer(0, []releaseFile{{"opt/packed", releaseNoise(2000, 60_000), 0o644}})
+		if err != nil {
+			return err
+		}
+		base, err := write(ocispec.MediaTypeImageLayerGzip, packed)
+		if err != nil {
+			return err
+		}
+		layers, diffIDs = append([]ocispec.Descriptor{base}, layers...), append([]digest.Digest{digest.FromBytes(raw)}, diffIDs...)
+	}
 	config, err := writeJSON(ocispec.MediaTypeImageConfig, ocispec.Image{
 		Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"},
 		Config:   ocispec.ImageConfig{Cmd: []string{"/opt/busybox", "cat", "/opt/words"}},
-		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(raw)}},
+		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: diffIDs},
 	})
 	if err != nil {
 		return err
 	}
 	root, err := writeJSON(ocispec.MediaTypeImageManifest, ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: config, Layers: []ocispec.Descriptor{layer},
+		Config: config, Layers: layers,
 	})
 	if err != nil {
 		return err

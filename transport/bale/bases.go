@@ -30,6 +30,7 @@ type Bases struct {
 	size    int64
 	at      map[index.Hash]int64
 	whole   map[digest.Digest]transport.Opener
+	raw     map[digest.Digest]rawLayer
 	looked  []string // where, in words
 }
 
@@ -54,7 +55,7 @@ var _ bundle.Content = (*Bases)(nil)
 func NewBases(dir string) *Bases {
 	return &Bases{
 		dir: dir, frames: make(map[keptFrame]state), at: make(map[index.Hash]int64),
-		whole: make(map[digest.Digest]transport.Opener),
+		whole: make(map[digest.Digest]transport.Opener), raw: make(map[digest.Digest]rawLayer),
 	}
 }
 

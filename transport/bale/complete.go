@@ -33,28 +33,46 @@ func Metadata(ctx context.Context, r *bundle.Reader) ([]digest.Digest, error) {
 	return slices.Sorted(maps.Keys(c.meta)), nil
 }
 
+// diffIDs returns what the layers of a bundle's images decompress to, as far as
+// configs say.
+func diffIDs(ctx context.Context, r *bundle.Reader) (map[digest.Digest]digest.Digest, error) {
+	c := newCompleter(r)
+	c.diffIDs = make(map[digest.Digest]digest.Digest)
+	err := c.all(ctx)
+	return c.diffIDs, err
+}
+
 func complete(ctx context.Context, r *bundle.Reader) (*completer, error) {
-	c := &completer{s: NewSource(r), known: make(map[manifestKey]*below), meta: make(map[digest.Digest]bool)}
+	c := newCompleter(r)
+	return c, c.all(ctx)
+}
+
+func newCompleter(r *bundle.Reader) *completer {
+	return &completer{s: NewSource(r), known: make(map[manifestKey]*below), meta: make(map[digest.Digest]bool)}
+}
+
+// all goes through all images.
+func (c *completer) all(ctx context.Context) error {
 	images, err := c.s.Images(ctx, "")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for n, img := range images {
 		b, err := c.manifest(ctx, img, img.Root, 0)
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", img.Name, err)
+			return fmt.Errorf("image %s: %w", img.Name, err)
 		}
 		omitted := make(map[digest.Digest]bool)
-		for _, o := range r.Index().Images[n].Omitted {
+		for _, o := range c.s.r.Index().Images[n].Omitted {
 			omitted[o.Digest] = true
 		}
 		for _, d := range b.absent {
 			if !omitted[d] {
-				return nil, fault.Damaged("image %s: %s is missing from the bundle, and not listed as left out", img.Name, d)
+				return fault.Damaged("image %s: %s is missing from the bundle, and not listed as left out", img.Name, d)
 			}
 		}
 	}
-	return c, nil
+	return nil
 }
 
 // completer remembers what it found out, since many images may share a graph.
@@ -63,6 +81,8 @@ type completer struct {
 	known  map[manifestKey]*below
 	absent int // in all of known
 	meta   map[digest.Digest]bool
+	// Of layers, if it is wanted.
+	diffIDs map[digest.Digest]digest.Digest
 }
 
 type manifestKey struct {
@@ -99,6 +119,9 @@ func (c *completer) manifest(ctx context.Context, img transport.Image, d v1.Desc
 		return nil, fmt.Errorf("manifest %s: %w", d.Digest, err)
 	}
 	c.meta[d.Digest] = true
+	if err := c.config(ctx, img, m); err != nil {
+		return nil, err
+	}
 	out := &below{}
 	seen := make(map[digest.Digest]bool)
 	absent := func(d digest.Digest) {
@@ -140,6 +163,24 @@ func (c *completer) manifest(ctx context.Context, img transport.Image, d v1.Desc
 	}
 	c.known[key] = out
 	return out, nil
+}
+
+// config takes note of what a config says of its manifest's layers.
+func (c *completer) config(ctx context.Context, img transport.Image, m *transport.Manifest) error {
+	if c.diffIDs == nil || m.Config == nil || m.Config.Size > transport.MaxManifest {
+		return nil
+	}
+	if there, err := c.has(*m.Config); err != nil || !there {
+		return err
+	}
+	content, err := c.s.Manifest(ctx, img, *m.Config)
+	if err != nil {
+		return fmt.Errorf("config %s: %w", m.Config.Digest, err)
+	}
+	for i, id := range transport.DiffIDs(m, content) {
+		c.diffIDs[m.Layers[i].Digest] = id
+	}
+	return nil
 }
 
 func tooDeep(depth int) error {

@@ -31,11 +31,13 @@ func (b *Bases) Provide(ctx context.Context, r *bundle.Reader, blobs []digest.Di
 	for _, p := range places {
 		b.Looked(p.Name)
 	}
-	if !raw {
-		var err error
-		if blobs, err = b.findWhole(ctx, r, blobs, places); err != nil {
-			return err
-		}
+	find := b.findWhole
+	if raw {
+		find = b.findRaw
+	}
+	blobs, err := find(ctx, r, blobs, places)
+	if err != nil {
+		return err
 	}
 	lacking, err := b.lacking(r, blobs, raw)
 	if err != nil || len(lacking) == 0 {

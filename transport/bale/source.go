@@ -202,6 +202,9 @@ func (s *Source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (
 
 // RawSize implements [transport.RawLayers].
 func (s *Source) RawSize(d v1.Descriptor) (int64, bool) {
+	if _, size, ok := s.bases.Raw(d.Digest); ok {
+		return size, true
+	}
 	b, ok := s.r.Index().Blob(d.Digest)
 	if !ok || b.Recipe == index.Stored {
 		return 0, false
@@ -211,6 +214,9 @@ func (s *Source) RawSize(d v1.Descriptor) (int64, bool) {
 
 // OpenRaw implements [transport.RawLayers].
 func (s *Source) OpenRaw(ctx context.Context, _ transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
+	if open, _, ok := s.bases.Raw(d.Digest); ok {
+		return open(ctx)
+	}
 	rc, _, err := s.r.OpenRaw(ctx, d.Digest)
 	return rc, err
 }
