@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -230,7 +231,11 @@ func (t *holdingTest) movedTag() {
 }
 
 func (t *holdingTest) otherwise() {
-	for name, pack := range ways {
+	for _, name := range slices.Sorted(maps.Keys(ways)) {
+		pack := ways[name]
+		if t.place.Unpacked && name == "zstd" {
+			continue // whether an engine can unpack it is a matter of its age
+		}
 		t.Run(name, func(tt *testing.T) {
 			t := &holdingTest{T: tt, place: t.place}
 			set := t.place.Set.Only("plain").Rename(func(n transport.Name) transport.Name {
