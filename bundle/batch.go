@@ -20,6 +20,7 @@ const (
 // batch collects chunks of changed files, and where their predecessors are.
 type batch struct {
 	frame
+	ends  []int // of its chunks in raw
 	parts []*part
 	old   int64 // bytes of the parts' ranges, at most
 }

@@ -61,13 +61,15 @@ const (
 )
 
 // encode compresses a frame as suits it best: as a patch on what was there
-// before, at level best also with that as dictionary, or by itself.
+// before, at level best also with that as dictionary (if it is of a base: a
+// bundle without bases is not to take twice the memory), or by itself.
 func (c *changed) encode(ctx context.Context, j *job, plain *pack.Encoder) (err error) {
 	defer func() {
 		j.old, j.fetch = nil, nil
 		c.queue.Release(1)
 	}()
-	if j.fetch != nil {
+	fromBase := j.fetch != nil
+	if fromBase {
 		if j.old, err = j.fetch(ctx); err != nil {
 			return err
 		}
@@ -78,7 +80,7 @@ func (c *changed) encode(ctx context.Context, j *job, plain *pack.Encoder) (err 
 		j.stored = plain.Encode(newBuffer(), patch)
 	}
 	freeBuffer(patch)
-	if c.level == pack.Best && j.files >= manyFiles && (j.stored == nil || len(j.stored)*similarDen > len(j.raw)*similarNum) {
+	if c.level == pack.Best && fromBase && j.files >= manyFiles && (j.stored == nil || len(j.stored)*similarDen > len(j.raw)*similarNum) {
 		stored, err := c.withDictionary(j.raw, j.old)
 		if err != nil {
 			return err

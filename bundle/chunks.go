@@ -195,6 +195,7 @@ func (s *chunkStore) add(ctx context.Context, c class, h index.Hash, data []byte
 		change.pass(len(data))
 	}
 	cs.open.raw = append(cs.open.raw, data...)
+	cs.open.ends = append(cs.open.ends, len(cs.open.raw))
 	cs.open.count++
 	cs.hashes = append(cs.hashes, h[:]...)
 	cs.lengths = append(cs.lengths, uint32(len(data)))

@@ -99,17 +99,19 @@ func (p *predecessors) add(name string, f *oldFile) {
 }
 
 // find returns the likeliest predecessor of a file, or nil: that of the same
-// path, else of the same path but for numbers, else of the same last part if
-// the sizes are alike; among equals the one whose size is nearest, and the one
-// added last.
-func (p *predecessors) find(name string, size int64) *oldFile {
+// path, else of the same path but for numbers, else a base's of the same last
+// part if the sizes are alike; among equals the one whose size is nearest, and
+// the one added last. What stands in the same tar, whose structure is in, is none.
+func (p *predecessors) find(name string, size int64, in *oldFile) *oldFile {
 	exact, loose := p.names(name)
 	for i, key := range loose {
 		var best *predecessor
 		n, ok := p.last[key]
 		for k := 0; ok && n >= 0 && k < maxCandidates; k++ {
 			f := &p.files[n]
-			if best == nil || better(f, best, exact, size) {
+			// Within a bundle files of one name are too many, and seldom alike; what
+			// stands in the same tar is a sibling.
+			if (i == 0 || f.base != own) && f.lane != in && (best == nil || better(f, best, exact, size)) {
 				best = f
 			}
 			n = f.next[i]

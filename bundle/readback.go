@@ -37,11 +37,8 @@ func (s *chunkStore) own(ctx context.Context, id uint32) ([]byte, error) {
 	c, n := class(id>>classShift), id%maxInClass
 	cs := &s.class[c]
 	if cs.open.count > 0 && n >= cs.open.first {
-		off := 0
-		for i := cs.open.first; i < n; i++ {
-			off += int(cs.lengths[i])
-		}
-		return bytes.Clone(cs.open.raw[off : off+int(cs.lengths[n])]), nil
+		end := cs.open.ends[n-cs.open.first]
+		return bytes.Clone(cs.open.raw[end-int(cs.lengths[n]) : end]), nil
 	}
 	i := sort.Search(len(cs.emitted), func(i int) bool { return cs.emitted[i].first+cs.emitted[i].count > n })
 	e := cs.emitted[i]

@@ -48,7 +48,7 @@ func (t *tracker) change(p chunk.Piece) *change {
 	case p.File != t.file:
 		t.endFile()
 		t.file = p.File
-		if old := t.old.find(p.File.Name, p.File.Size); old != nil {
+		if old := t.old.find(p.File.Name, p.File.Size, t.lane); old != nil {
 			t.vote(old.lane)
 			t.of = newChange(old, p.File.Size, t.store.chunksOf)
 		}

@@ -182,8 +182,8 @@ func (x *Index) Blob(d digest.Digest) (*Blob, bool) {
 	return &x.Blobs[i], true
 }
 
-// RawHash returns the SHA-256 of what a blob decompresses to (of the blob
-// itself, if it is stored), and false if that is not known.
+// RawHash returns the SHA-256 of what a blob decompresses to, and false if the
+// blob is stored as it came or that is not known.
 func (x *Index) RawHash(d digest.Digest) (Hash, bool) {
 	h, ok := x.raw[d]
 	return h, ok
