@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -146,11 +147,13 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 		}
 		b.readers = append(b.readers, r)
 		b.all.AddBundle(arg, r)
-		kind := kindOf(r)
-		if kind != bundleBase {
-			a.note(fmt.Sprintf("base %s is %s without content: changed files are not compared with what they were", arg, article(kind)))
+		b.used = append(b.used, usedBase{arg, kindOf(r), r.Header().ID})
+	}
+	// Who gives images or a bundle too has said what to compare with.
+	if len(images) == 0 && !slices.ContainsFunc(b.used, func(u usedBase) bool { return u.Kind == bundleBase }) {
+		for _, u := range b.used {
+			a.note(fmt.Sprintf("base %s is %s without content: changed files are not compared with what they were, unless the old images or their bundle are given as --base too", u.Base, article(u.Kind)))
 		}
-		b.used = append(b.used, usedBase{arg, kind, r.Header().ID})
 	}
 	if len(images) == 0 {
 		return b, nil

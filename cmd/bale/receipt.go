@@ -25,8 +25,8 @@ small, so the sending side can keep it in place of the bundle, and save the next
 images as an update with --base RECEIPT. The signatures of the bundle stand in it
 and are good for it too.
 
-With a receipt changed files are not compared with what they were, since their
-content is not there: the update is larger than one made with the bundle itself.
+With a receipt alone changed files are not compared with what they were, since their
+content is not there: give save the old images as a --base too, where they still are.
 
 bale save --receipt writes it beside the bundle at once.`,
 		Example: "  bale receipt -o app.receipt --key bale.pub app.bale",

@@ -62,8 +62,9 @@ With --base the bundle is an update: it leaves out what the far side has already
 whatever image or path that was under, and compares changed files with what they were.
 A base is an earlier bundle, its receipt (--receipt, bale receipt), an inventory of the
 far side (bale inventory), or images at a place. Receipts and inventories are small but
-hold no content, so with them changed files are not compared. Of several bases the
-newest is best given last. Bases must be signed by the key that signs this bundle, or by
+hold no content, so with them alone changed files are not compared: give the old images
+as a base too (--base docker://nginx:1.26), which makes the update several times smaller.
+Of several bases the newest is best given last. Bases must be signed by the key that signs this bundle, or by
 a --base-key. Loading an update needs content of its bases on the far side (see bale
 load); bale merge makes it complete.
 

@@ -53,12 +53,6 @@ func (b *Bases) Provide(ctx context.Context, r *bundle.Reader, blobs []digest.Di
 				return err
 			}
 		}
-		if err := b.fetchUnder(ctx, r, lacking, p); err != nil {
-			return fmt.Errorf("%s: %w", p.Name, err)
-		}
-		if lacking, err = b.lacking(r, blobs, raw); err != nil || len(lacking) == 0 {
-			return err
-		}
 	}
 	return b.notFound(r, lacking)
 }
@@ -209,46 +203,6 @@ func (b *Bases) fetch(ctx context.Context, r *bundle.Reader, lacking []uint32, p
 		})
 	}
 	return group.Wait()
-}
-
-// fetchUnder takes out of a place's layers what earlier bundles build on that
-// have lacking chunks, but cannot give them: they are updates themselves.
-func (b *Bases) fetchUnder(ctx context.Context, r *bundle.Reader, lacking []uint32, p Place) error {
-	var wanted []index.Hash
-	seen := make(map[index.Hash]bool)
-	for _, c := range lacking {
-		wanted = append(wanted, r.Index().Chunks.Hash(c))
-	}
-	for len(wanted) > 0 {
-		var next []index.Hash
-		for _, k := range b.kept {
-			x := k.r.Index()
-			var under []uint32
-			for _, h := range wanted {
-				f, ok := k.r.FrameOf(h)
-				if !ok {
-					continue
-				}
-				for _, c := range k.r.BuildsOn(f) {
-					if h := x.Chunks.Hash(c); !seen[h] && !b.Has(h) {
-						seen[h] = true
-						under, next = append(under, c), append(next, h)
-					}
-				}
-			}
-			for _, all := range []bool{false, true} {
-				under = slices.DeleteFunc(under, func(c uint32) bool { return b.Has(x.Chunks.Hash(c)) })
-				if len(under) == 0 {
-					break
-				}
-				if err := b.fetch(ctx, k.r, under, p, all); err != nil {
-					return err
-				}
-			}
-		}
-		wanted = slices.DeleteFunc(next, b.Has)
-	}
-	return nil
 }
 
 // notFound says what is missing, and where it was looked for.
