@@ -19,6 +19,7 @@ import (
 
 	"bale/bundle/chunk"
 	"bale/bundle/container"
+	"bale/bundle/delta"
 	"bale/bundle/fault"
 	"bale/bundle/index"
 	"bale/bundle/pack"
@@ -523,7 +524,7 @@ func TestHostileBundlesAreRefused(t *testing.T) {
 			x.Chunks.AddExternal(index.Hash{1}, 5)
 			build(x, 1, pack.Dictionary, index.Run{First: uint32(x.Chunks.Own()), Count: 1})
 		}), true, fault.ErrMissing},
-		"patch too large":    {reindex(func(x *index.Index) { f := build(x, 1, pack.Patch); f.Patch = pack.MaxPatch(f.Raw) + 1 }), true, fault.ErrDamaged},
+		"patch too large":    {reindex(func(x *index.Index) { f := build(x, 1, pack.Patch); f.Patch = int64(delta.MaxPatch(int(f.Raw))) + 1 }), true, fault.ErrDamaged},
 		"patch of no bytes":  {reindex(func(x *index.Index) { build(x, 1, pack.Patch) }), true, fault.ErrDamaged},
 		"patch that is none": {reindex(func(x *index.Index) { f := build(x, 1, pack.Patch); f.Patch = f.Raw }), true, fault.ErrDamaged},
 		"patch of noise":     {patched(t, good, noise(1, 500)), true, fault.ErrDamaged},

@@ -75,19 +75,17 @@ func (c *changed) encode(ctx context.Context, j *job, plain *pack.Encoder) (err 
 		}
 	}
 	patch := c.patch(j.old, j.raw)
-	if int64(len(patch)) <= pack.MaxPatch(int64(len(j.raw))) {
-		j.kind, j.patch = pack.Patch, int64(len(patch))
-		j.stored = plain.Encode(newBuffer(), patch)
-	}
+	j.kind, j.patch = pack.Patch, int64(len(patch))
+	j.stored = plain.Encode(newBuffer(), patch)
 	freeBuffer(patch)
-	if c.level == pack.Best && fromBase && j.files >= manyFiles && (j.stored == nil || len(j.stored)*similarDen > len(j.raw)*similarNum) {
+	if c.level == pack.Best && fromBase && j.files >= manyFiles && len(j.stored)*similarDen > len(j.raw)*similarNum {
 		stored, err := c.withDictionary(j.raw, j.old)
 		if err != nil {
 			return err
 		}
 		j.take(pack.Dictionary, stored)
 	}
-	if j.stored == nil || len(j.stored)*unlikeDen > len(j.raw)*unlikeNum {
+	if len(j.stored)*unlikeDen > len(j.raw)*unlikeNum {
 		j.take(pack.Plain, plain.Encode(newBuffer(), j.raw))
 	}
 	if j.kind == pack.Plain {
@@ -118,12 +116,10 @@ func (c *changed) withDictionary(raw, old []byte) (_ []byte, err error) {
 
 // take keeps what is smaller.
 func (j *job) take(k pack.Kind, stored []byte) {
-	if j.stored != nil {
-		if len(stored) >= len(j.stored) {
-			freeBuffer(stored)
-			return
-		}
-		freeBuffer(j.stored)
+	if len(stored) >= len(j.stored) {
+		freeBuffer(stored)
+		return
 	}
+	freeBuffer(j.stored)
 	j.kind, j.patch, j.stored = k, 0, stored
 }

@@ -3,6 +3,7 @@ package index
 import (
 	"github.com/opencontainers/go-digest"
 
+	"bale/bundle/delta"
 	"bale/bundle/fault"
 	"bale/bundle/pack"
 )
@@ -37,7 +38,7 @@ func (l *loader) frameItem(d *decoder) {
 			d.fail("index: frame %d builds on nothing", len(l.x.Frames))
 		}
 		if f.Kind == pack.Patch {
-			f.Patch = int64(d.number("size of a patch", uint64(pack.MaxPatch(f.Raw))))
+			f.Patch = int64(d.number("size of a patch", uint64(delta.MaxPatch(int(f.Raw)))))
 		}
 	default:
 		if d.err == nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 
+	"bale/bundle/delta"
 	"bale/bundle/fault"
 	"bale/bundle/pack"
 )
@@ -217,7 +218,7 @@ func TestReadRefuses(t *testing.T) {
 		"dictionary of nothing":        {func(x *Index) { x.Frames[2].Dictionary = nil }, fault.ErrDamaged},
 		"patch without a size":         {func(x *Index) { x.Frames[2].Kind = pack.Patch; x.Frames[2].Dictionary = nil }, fault.ErrDamaged},
 		"patch over the limit": {func(x *Index) {
-			x.Frames[2].Kind, x.Frames[2].Patch = pack.Patch, pack.MaxPatch(40)+1
+			x.Frames[2].Kind, x.Frames[2].Patch = pack.Patch, int64(delta.MaxPatch(40))+1
 		}, fault.ErrDamaged},
 		"base blob with too many chunks": {func(x *Index) { x.Bases[0].Blobs[0].Chunks = 2 }, fault.ErrDamaged},
 		"base image with a space":        {func(x *Index) { x.Bases[0].Images[0] = "a b" }, fault.ErrDamaged},
@@ -444,7 +445,7 @@ func TestReadRefusesBadUpdates(t *testing.T) {
 		"base with more chunks":         func(x *Index) { x.Bases[1].Chunks = 3 },
 		"blob of a base with too many":  func(x *Index) { x.Bases[1].Blobs[1].Chunks = 2 },
 		"blob of a base with a size":    func(x *Index) { x.Bases[1].Blobs[1].Size = -1 },
-		"patch over the limit":          func(x *Index) { x.Frames[2].Patch = pack.MaxPatch(x.Frames[2].Raw) + 1 },
+		"patch over the limit":          func(x *Index) { x.Frames[2].Patch = int64(delta.MaxPatch(int(x.Frames[2].Raw))) + 1 },
 		"external chunk of no bytes":    func(x *Index) { x.Chunks.lengths[6] = 0 },
 		"external chunk that is large":  func(x *Index) { x.Chunks.lengths[6] = 1<<20 + 1 },
 		"listed with extra chunks": func(x *Index) {

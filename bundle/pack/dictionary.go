@@ -9,10 +9,6 @@ import (
 	"bale/bundle/fault"
 )
 
-// MaxPatch returns how many bytes a patch may have that makes so many raw bytes.
-// A longer one is not worth having.
-func MaxPatch(raw int64) int64 { return raw + raw/4 + 64<<10 }
-
 // DictionaryEncoder makes frames that build on other content. It is not safe
 // for concurrent use. It holds some 80 MB.
 type DictionaryEncoder struct {

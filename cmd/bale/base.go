@@ -95,10 +95,8 @@ func (b *openBases) close() error {
 
 // isBaseFile tells a base that is a file from images at a place.
 func isBaseFile(arg string) bool {
-	for _, k := range []string{registryPlace, enginePlace, layoutPlace} {
-		if strings.HasPrefix(arg, k) {
-			return false
-		}
+	if isPlace(arg) {
+		return false
 	}
 	if _, err := os.Stat(arg); err == nil {
 		return true

@@ -81,7 +81,7 @@ func (a *app) openEarlier(ctx context.Context, r *bundle.Reader, f earlierFlags,
 
 // addEarlier adds a bundle, or a folder of bundles.
 func (a *app) addEarlier(ctx context.Context, e *earlier, path string, trust verify.Trust, insecure bool) error {
-	if slices.ContainsFunc([]string{registryPlace, enginePlace, layoutPlace}, func(k string) bool { return strings.HasPrefix(path, k) }) {
+	if isPlace(path) {
 		return fault.WithHint(fault.Usage("%s is a place of images, not an earlier bundle", path),
 			"--base takes bundles here; what the target holds is found without it")
 	}

@@ -157,3 +157,15 @@ func (a *app) loadSigners(ctx context.Context, paths []string) ([]bale.Signer, [
 	}
 	return keys, who, nil
 }
+
+// trustOf trusts those who sign, and more.
+func trustOf(signers []bale.Signer, keys []string) (verify.Trust, error) {
+	more := trustFlags{keys: keys}
+	trust, err := more.keyring()
+	for _, s := range signers {
+		if k, ok := s.(interface{ Public() *sign.PublicKey }); ok {
+			trust.Keys = append(trust.Keys, k.Public())
+		}
+	}
+	return trust, err
+}

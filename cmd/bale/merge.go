@@ -11,7 +11,6 @@ import (
 	"bale/bundle"
 	"bale/bundle/fault"
 	"bale/bundle/pack"
-	"bale/sign"
 	"bale/transport"
 	"bale/transport/bale"
 	"bale/verify"
@@ -143,18 +142,6 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 	m.finish()
 	kept.warn(a)
 	return a.saved(o.out.path, sink, plan, who, bundle.Header{Name: string(o.place.name), Sequence: sequence}, nil)
-}
-
-// trustOf trusts those who sign, and more.
-func trustOf(signers []bale.Signer, keys []string) (verify.Trust, error) {
-	more := trustFlags{keys: keys}
-	trust, err := more.keyring()
-	for _, s := range signers {
-		if k, ok := s.(interface{ Public() *sign.PublicKey }); ok {
-			trust.Keys = append(trust.Keys, k.Public())
-		}
-	}
-	return trust, err
 }
 
 // merging is bundles that are made one, while they are in use.

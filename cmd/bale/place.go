@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"bale/bundle/fault"
@@ -19,12 +20,19 @@ const (
 	layoutPlace   = "oci:"
 )
 
+var places = []string{registryPlace, enginePlace, layoutPlace}
+
+// isPlace reports whether an argument says what kind of place it is.
+func isPlace(arg string) bool {
+	return slices.ContainsFunc(places, func(k string) bool { return strings.HasPrefix(arg, k) })
+}
+
 // laterPlaces are kinds that users of skopeo know and bale does not have yet.
 var laterPlaces = []string{"containers-storage:", "containerd:", "oci-archive:", "docker-archive:", "dir:", "bale:"}
 
 // splitPlace takes the kind of place off an argument. A bare name is a registry's.
 func splitPlace(arg string) (kind, rest string, err error) {
-	for _, k := range []string{registryPlace, enginePlace, layoutPlace} {
+	for _, k := range places {
 		if rest, ok := strings.CutPrefix(arg, k); ok {
 			return k, rest, nil
 		}
