@@ -15,9 +15,17 @@ import (
 
 // Options change how images are copied. The zero value is usable.
 type Options struct {
-	// Platform takes only this platform of each image; nil takes all, or the
-	// one that the sink can keep.
-	Platform *v1.Platform
+	// Platforms takes only these of each image; none takes all that there are, or
+	// the one that the sink can keep.
+	Platforms []v1.Platform
+	// Complete makes it an error that a source has not all platforms of an image
+	// and none are asked for; else what is not there is left out and told.
+	Complete bool
+	// NoReferrers leaves out what is attached to images ([Referring]).
+	NoReferrers bool
+	// ForeignLayers fetches layers that their publisher keeps to itself; else
+	// the target refers to them as the source does.
+	ForeignLayers bool
 	// Concurrency is how many blobs are moved at a time; 0 is [DefaultConcurrency].
 	Concurrency int
 	// Workers is how many blobs the sink prepares at a time, if it does; 0 is

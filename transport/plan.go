@@ -204,8 +204,10 @@ func checkTargets(requests []Request) error {
 
 // image adds one image with its whole graph.
 func (p *planner) image(ctx context.Context, r Request, root *node, sink Sink, o Options) error {
-	want := o.Platform
-	if want == nil {
+	var want *v1.Platform
+	if len(o.Platforms) > 0 {
+		want = &o.Platforms[0]
+	} else {
 		want = sink.Properties().Platform
 	}
 	done := Planned{Source: r.Image, Target: Image{Name: r.Target, Root: root.desc}}
@@ -219,8 +221,8 @@ func (p *planner) image(ctx context.Context, r Request, root *node, sink Sink, o
 		if done.Target.Name.Digest != "" {
 			done.Target.Name.Digest = root.desc.Digest
 		}
-	} else if o.Platform != nil {
-		if err := configSuits(ctx, r, root, *o.Platform); err != nil {
+	} else if len(o.Platforms) > 0 {
+		if err := configSuits(ctx, r, root, *want); err != nil {
 			return err
 		}
 	}

@@ -19,8 +19,8 @@ const (
 )
 
 // ParsePlatform reads os/arch[/variant], as Docker's --platform takes it. "all"
-// and "" give nil: every platform.
-func ParsePlatform(s string) (*v1.Platform, error) {
+// and "" give none: every platform.
+func ParsePlatform(s string) ([]v1.Platform, error) {
 	if s == "" || s == "all" {
 		return nil, nil
 	}
@@ -35,7 +35,7 @@ func ParsePlatform(s string) (*v1.Platform, error) {
 	if n, err := strconv.Atoi(strings.TrimPrefix(p.Variant, "v")); err == nil && n > maxVariant {
 		return nil, fault.Usage("platform %q: there is no variant %s", s, p.Variant)
 	}
-	return &p, nil
+	return []v1.Platform{p}, nil
 }
 
 // FormatPlatform writes os/arch[/variant]. What an image says is made fit to

@@ -44,7 +44,7 @@ func TestParsePlatform(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("ParsePlatform(%q): %v", s, err)
-		case want == "" && got != nil, want != "" && (got == nil || transport.FormatPlatform(*got) != want):
+		case want == "" && got != nil, want != "" && (len(got) != 1 || transport.FormatPlatform(got[0]) != want):
 			t.Errorf("ParsePlatform(%q) = %v, want %q", s, got, want)
 		}
 	}
@@ -173,7 +173,7 @@ func TestHintOfManyPlatformsIsShort(t *testing.T) {
 		list = append(list, lib.entry(v1.Platform{OS: fmt.Sprint("os", i), Architecture: strings.Repeat("x", 1000)}, "x"))
 	}
 	img := lib.name(team+"/app:1", lib.index(list...))
-	_, err := transport.Copy(t.Context(), all(lib.Source(), img), (&conformance.Memory{}).Sink(), transport.Options{Platform: &amd64})
+	_, err := transport.Copy(t.Context(), all(lib.Source(), img), (&conformance.Memory{}).Sink(), transport.Options{Platforms: []v1.Platform{amd64}})
 	if !errors.Is(err, fault.ErrMissing) || len(fault.Hint(err)) > 4000 {
 		t.Errorf("%v, a hint of %d bytes", err, len(fault.Hint(err)))
 	}
@@ -192,24 +192,24 @@ func TestPlatformOfAManifest(t *testing.T) {
 		MediaType: v1.MediaTypeImageManifest, Config: v1.Descriptor{MediaType: v1.MediaTypeImageConfig, Digest: img.Root.Digest, Size: transport.MaxManifest + 1}}))
 	for _, c := range []struct {
 		img   transport.Image
-		asked *v1.Platform
+		asked []v1.Platform
 		kept  *v1.Platform
 		kind  error
 	}{
-		{img, &armV6, nil, nil},
-		{img, &armV7, nil, nil},
-		{img, &amd64, nil, fault.ErrMissing},
-		{img, &arm64, nil, fault.ErrMissing},
+		{img, []v1.Platform{armV6}, nil, nil},
+		{img, []v1.Platform{armV7}, nil, nil},
+		{img, []v1.Platform{amd64}, nil, fault.ErrMissing},
+		{img, []v1.Platform{arm64}, nil, fault.ErrMissing},
 		{img, nil, &amd64, nil}, // an engine takes it; only what is asked for is checked
-		{img, &armV6, &amd64, nil},
-		{note, &amd64, nil, fault.ErrMissing},
-		{noOS, &amd64, nil, fault.ErrMissing},
-		{noJSON, &amd64, nil, fault.ErrDamaged},
-		{large, &amd64, nil, fault.ErrDamaged},
+		{img, []v1.Platform{armV6}, &amd64, nil},
+		{note, []v1.Platform{amd64}, nil, fault.ErrMissing},
+		{noOS, []v1.Platform{amd64}, nil, fault.ErrMissing},
+		{noJSON, []v1.Platform{amd64}, nil, fault.ErrDamaged},
+		{large, []v1.Platform{amd64}, nil, fault.ErrDamaged},
 	} {
 		s := spy{props: transport.Properties{Platform: c.kept}}
 		var place conformance.Memory
-		_, err := transport.Copy(t.Context(), all(s.source(lib.Source()), c.img), s.sink(&place), transport.Options{Platform: c.asked})
+		_, err := transport.Copy(t.Context(), all(s.source(lib.Source()), c.img), s.sink(&place), transport.Options{Platforms: c.asked})
 		if !errors.Is(err, c.kind) || (err == nil) != (c.kind == nil) {
 			t.Errorf("%s for %v at a place for %v: %v, want %v", c.img.Name, c.asked, c.kept, err, c.kind)
 		}
@@ -227,7 +227,7 @@ func TestPlatformChangesTheDigestInTheName(t *testing.T) {
 	img := lib.name(team+"/app:1", lib.index(want, lib.entry(arm64, "y")))
 	img.Name.Digest = img.Root.Digest
 	var place conformance.Memory
-	plan, err := transport.Copy(t.Context(), all(lib.Source(), img), place.Sink(), transport.Options{Platform: &amd64})
+	plan, err := transport.Copy(t.Context(), all(lib.Source(), img), place.Sink(), transport.Options{Platforms: []v1.Platform{amd64}})
 	must(t, err)
 	if got := plan.Images[0].Target.Name; got.Digest != want.Digest || got.Tag != "1" {
 		t.Errorf("called %s, want digest %s", got, want.Digest)

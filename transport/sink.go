@@ -19,6 +19,10 @@ type Properties struct {
 	// WriteManifest never gets an index.
 	Platform *v1.Platform
 
+	// NoReferrers is set if the place cannot keep what is attached to an image
+	// ([Referring]), nor any artifact that is no container image.
+	NoReferrers bool
+
 	// ForgetsManifest is set if the place does not keep manifests as they
 	// are, so that an image's digest there may differ.
 	ForgetsManifest bool

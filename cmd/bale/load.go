@@ -144,7 +144,7 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		requests = append(requests, transport.Request{Source: src, Image: i, Target: name})
 	}
 	plan, err := transport.Copy(ctx, requests, to.sink, transport.Options{
-		Platform: platform, Progress: m,
+		Platforms: platform, Progress: m,
 		Planned: func(p *transport.Plan) error { return a.provide(ctx, r, bases, to, p, m) },
 	})
 	if err != nil {

@@ -80,7 +80,7 @@ func (a *app) probe(ctx context.Context, o probeOptions, args []string) (err err
 			return err
 		}
 		sink := &probeSink{found: make(map[digest.Digest]probed)}
-		_, err = transport.Copy(ctx, requests, sink, transport.Options{Platform: platform, Progress: m, Workers: 1})
+		_, err = transport.Copy(ctx, requests, sink, transport.Options{Platforms: platform, Progress: m, Workers: 1})
 		if err != nil {
 			return err
 		}

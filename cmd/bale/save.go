@@ -174,7 +174,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 		return err
 	}
 	plan, err := transport.Copy(ctx, requests, sink, transport.Options{
-		Platform: platform, Progress: m, SpoolDir: o.out.dir(),
+		Platforms: platform, Progress: m, SpoolDir: o.out.dir(),
 		Planned: func(p *transport.Plan) error { return sink.Start(ctx, p) },
 	})
 	if err != nil {

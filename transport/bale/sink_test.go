@@ -140,9 +140,9 @@ func TestPlatformAndOmissionsAreWritten(t *testing.T) {
 	must(t, err)
 	delete(r.content, gone.Digest)
 	set := &conformance.Set{Images: []transport.Image{{Name: name, Root: root}}, Content: r.content}
-	for _, platform := range []*v1.Platform{nil, child.Platform} {
+	for _, platform := range [][]v1.Platform{nil, {*child.Platform}} {
 		path := filepath.Join(t.TempDir(), "images.bale")
-		_, err = save(t.Context(), fixed(path), set.Source(), set.Images, transport.Options{Platform: platform})
+		_, err = save(t.Context(), fixed(path), set.Source(), set.Images, transport.Options{Platforms: platform})
 		must(t, err)
 		src := mustOpen(t, path)
 		must(t, bale.Complete(t.Context(), src.r))
