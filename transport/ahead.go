@@ -62,13 +62,12 @@ type job struct {
 func newAhead(ctx context.Context, blobs []*item, sink Sink, o Options) *ahead {
 	a := &ahead{
 		dir: o.SpoolDir, budget: semaphore.NewWeighted(aheadBytes), group: &errgroup.Group{},
-		slots: semaphore.NewWeighted(int64(o.Concurrency)), workers: semaphore.NewWeighted(int64(o.Workers)),
+		slots: semaphore.NewWeighted(int64(o.Downloads)), workers: semaphore.NewWeighted(int64(o.Workers)),
 	}
 	a.sink, _ = sink.(Preparing)
 	ctx, a.cancel = context.WithCancel(ctx)
 	for _, i := range blobs {
-		l, ok := i.source.(Local)
-		j := &job{item: i, prepare: prepares(sink, i), fetch: !(ok && l.Local())}
+		j := &job{item: i, prepare: prepares(sink, i), fetch: !i.local()}
 		if i.desc.Size > aheadBytes && !j.prepare {
 			j.fetch = false
 		}

@@ -77,7 +77,7 @@ func TestFewBlobsAreFetchedAhead(t *testing.T) {
 		b := blocked{"blob", make(chan struct{})}
 		s := spy{on: b.on, props: transport.Properties{Ordered: true}}
 		var place conformance.Memory
-		c := startCopy(t, all(s.source(lib.Source()), img), s.sink(&place), transport.Options{Concurrency: 1000})
+		c := startCopy(t, all(s.source(lib.Source()), img), s.sink(&place), transport.Options{Downloads: 1000, Uploads: 1000})
 		if got := s.of("open"); !slices.Equal(sorted(got), sorted(digests(layers[:transport.AheadCount]))) {
 			t.Errorf("%d blobs were fetched, want the first %d", len(got), transport.AheadCount)
 		}
@@ -111,7 +111,7 @@ func TestFewBytesAreFetchedAhead(t *testing.T) {
 				}
 				return nil
 			}}
-			c := startCopy(t, all(s.source(lib.Source()), img), discard{&s}, transport.Options{Concurrency: 1000, SpoolDir: dir})
+			c := startCopy(t, all(s.source(lib.Source()), img), discard{&s}, transport.Options{Downloads: 1000, Uploads: 1000, SpoolDir: dir})
 			var got int
 			for _, d := range s.of("open") {
 				if slices.Contains(digests(layers[1:]), d) {
@@ -216,7 +216,7 @@ func TestSpoolsGoAway(t *testing.T) {
 			}
 			var place conformance.Memory
 			sink := looking{s.sink(&place), t, dir}
-			_, err := transport.Copy(lasting(t), all(s.source(lib.Source()), img), sink, transport.Options{SpoolDir: dir, Concurrency: 3})
+			_, err := transport.Copy(lasting(t), all(s.source(lib.Source()), img), sink, transport.Options{SpoolDir: dir, Downloads: 3, Uploads: 3})
 			wantNoSpools(t, dir)
 			if !errors.Is(err, c.kind) || (err == nil) != (c.kind == nil) {
 				t.Errorf("%v, want %v", err, c.kind)

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // Options change how images are copied. The zero value is usable.
@@ -26,8 +27,12 @@ type Options struct {
 	// ForeignLayers fetches layers that their publisher keeps to itself; else
 	// the target refers to them as the source does.
 	ForeignLayers bool
-	// Concurrency is how many blobs are moved at a time; 0 is [DefaultConcurrency].
-	Concurrency int
+	// Downloads is how many blobs are read at a time from sources that are not
+	// [Local]; 0 is [DefaultDownloads].
+	Downloads int
+	// Uploads is how many blobs are written at a time, if the sink takes several;
+	// 0 is [DefaultUploads].
+	Uploads int
 	// Workers is how many blobs the sink prepares at a time, if it does; 0 is
 	// as many as there are cores, as far as memory allows.
 	Workers int
@@ -41,8 +46,11 @@ type Options struct {
 	Progress Progress
 }
 
-// DefaultConcurrency is how many blobs are moved at a time: as Docker uploads.
-const DefaultConcurrency = 5
+// How many blobs are moved at a time, as Docker does it.
+const (
+	DefaultDownloads = 3
+	DefaultUploads   = 5
+)
 
 // The phases that [Progress] is told.
 const (
@@ -61,8 +69,11 @@ func Copy(ctx context.Context, requests []Request, sink Sink, o Options) (*Plan,
 	if o.Progress == nil {
 		o.Progress = Silent{}
 	}
-	if o.Concurrency <= 0 {
-		o.Concurrency = DefaultConcurrency
+	if o.Downloads <= 0 {
+		o.Downloads = DefaultDownloads
+	}
+	if o.Uploads <= 0 {
+		o.Uploads = DefaultUploads
 	}
 	if o.Workers <= 0 {
 		o.Workers = min(runtime.GOMAXPROCS(0), maxPreparing)
@@ -122,9 +133,10 @@ func wanted(items []*item) []*item {
 
 // copyParallel moves blobs side by side, one kind after the other.
 func copyParallel(ctx context.Context, plan *Plan, sink Sink, o Options) error {
+	downloads := semaphore.NewWeighted(int64(o.Downloads))
 	for _, stage := range [][]*item{wanted(plan.layers), wanted(plan.configs)} {
-		err := each(ctx, o.Concurrency, stage, func(ctx context.Context, i *item) error {
-			return writeBlob(ctx, sink, i, i.open, &tally{p: o.Progress, size: i.desc.Size, passes: writePasses})
+		err := each(ctx, o.Uploads, stage, func(ctx context.Context, i *item) error {
+			return writeBlob(ctx, sink, i, i.limited(downloads), &tally{p: o.Progress, size: i.desc.Size, passes: writePasses})
 		})
 		if err != nil {
 			return err
@@ -140,7 +152,7 @@ func copyParallel(ctx context.Context, plan *Plan, sink Sink, o Options) error {
 				later = append(later, m)
 			}
 		}
-		err := each(ctx, o.Concurrency, now, func(ctx context.Context, i *item) error {
+		err := each(ctx, o.Uploads, now, func(ctx context.Context, i *item) error {
 			return at(AtTarget, i.desc.Digest, sink.WriteManifest(ctx, i.desc, i.images(), i.content))
 		})
 		if err != nil {

@@ -55,7 +55,7 @@ func TestOrderOfCalls(t *testing.T) {
 			set := conformance.New(t, team)
 			s := spy{on: delays(seed)}
 			var place conformance.Memory
-			_, err := transport.Copy(lasting(t), all(s.source(set.Source()), set.Images...), s.sink(&place), transport.Options{Concurrency: 3})
+			_, err := transport.Copy(lasting(t), all(s.source(set.Source()), set.Images...), s.sink(&place), transport.Options{Downloads: 3, Uploads: 3})
 			must(t, err)
 			g := set.Graph(t, set.Images...)
 			named, _ := s.when("commit", "")
@@ -101,7 +101,7 @@ func TestOrderedSinksGetOneSequence(t *testing.T) {
 				bubble(t, fmt.Sprint(concurrency, local, seed), func(t *testing.T) {
 					s := spy{on: delays(seed), props: transport.Properties{Ordered: true}, local: local}
 					var place conformance.Memory
-					_, err := transport.Copy(lasting(t), all(s.source(set.Source()), set.Images...), s.sink(&place), transport.Options{Concurrency: concurrency, SpoolDir: t.TempDir()})
+					_, err := transport.Copy(lasting(t), all(s.source(set.Source()), set.Images...), s.sink(&place), transport.Options{Downloads: concurrency, Uploads: concurrency, SpoolDir: t.TempDir()})
 					must(t, err)
 					if got := s.of("blob", "write manifest", "commit"); !slices.Equal(got, want) {
 						t.Errorf("calls about\n%v\nwant\n%v", got, want)
@@ -137,7 +137,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 				}
 				src.Source = lib.Source()
 				var place conformance.Memory
-				_, err := transport.Copy(lasting(t), requests, s.sink(&place), transport.Options{Concurrency: concurrency, Workers: concurrency, SpoolDir: t.TempDir()})
+				_, err := transport.Copy(lasting(t), requests, s.sink(&place), transport.Options{Downloads: concurrency, Uploads: concurrency, Workers: concurrency, SpoolDir: t.TempDir()})
 				must(t, err)
 				most := concurrency
 				if w.prepares && w.local {
@@ -206,7 +206,7 @@ func TestEveryCallFailsInTurn(t *testing.T) {
 					on, hit := nth(n, func(c call) error { failed = c; return errBoom })
 					s.on = on
 					var place conformance.Memory
-					plan, err := transport.Copy(lasting(t), all(s.source(lib.Source()), lib.Images...), s.sink(&place), transport.Options{Concurrency: 2, SpoolDir: dir})
+					plan, err := transport.Copy(lasting(t), all(s.source(lib.Source()), lib.Images...), s.sink(&place), transport.Options{Downloads: 2, Uploads: 2, SpoolDir: dir})
 					wantNoSpools(t, dir)
 					if open := s.now["open"]; open != 0 {
 						t.Errorf("call %d: %d streams were left open", n, open)
@@ -286,7 +286,7 @@ func cancelAtEveryCall(t *testing.T, w way, sink func(*spy, *conformance.Memory)
 			on, hit := nth(n, func(c call) error { at = c; cancel(); return nil })
 			s.on = on
 			var place conformance.Memory
-			plan, err := transport.Copy(ctx, all(s.source(lib.Source()), lib.Images...), sink(s, &place), transport.Options{Concurrency: 2, SpoolDir: dir})
+			plan, err := transport.Copy(ctx, all(s.source(lib.Source()), lib.Images...), sink(s, &place), transport.Options{Downloads: 2, Uploads: 2, SpoolDir: dir})
 			wantNoSpools(t, dir)
 			if s.now["open"] != 0 {
 				t.Errorf("call %d: %d streams were left open", n, s.now["open"])

@@ -24,6 +24,9 @@ type descriptor struct {
 		OSVersion    string `json:"os.version"`
 		Variant      string `json:"variant"`
 	} `json:"platform"`
+	Annotations struct {
+		AttestsTo string `json:"vnd.docker.reference.digest"`
+	} `json:"annotations"`
 }
 
 // checked returns the descriptor if it can be believed.
@@ -31,6 +34,9 @@ func (d *descriptor) checked() (v1.Descriptor, error) {
 	out := v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, URLs: d.URLs}
 	if p := d.Platform; p != nil {
 		out.Platform = &v1.Platform{Architecture: p.Architecture, OS: p.OS, OSVersion: p.OSVersion, Variant: p.Variant}
+	}
+	if to := d.Annotations.AttestsTo; len(to) > 0 && len(to) <= maxDigest {
+		out.Annotations = map[string]string{attestsTo: to}
 	}
 	if err := blob.Check(d.Digest, d.Size); err != nil {
 		return out, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -224,7 +225,6 @@ func TestManifestsAreBoundedTogether(t *testing.T) {
 func TestNothingIsReadAfterPlanningFailed(t *testing.T) {
 	for _, bad := range []v1.Descriptor{
 		{MediaType: v1.MediaTypeImageManifest, Digest: "no digest", Size: 1},                             // refused at once
-		{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromString("no"), Size: 1},                 // not there
 		{MediaType: v1.MediaTypeImageManifest, Digest: digest.FromString("no"), Size: math.MaxInt64},     // over all limits
 		{MediaType: "application/vnd.example", Digest: digest.FromString("no"), Size: math.MaxInt64 / 2}, // of no known type
 	} {
@@ -249,6 +249,29 @@ func TestNothingIsReadAfterPlanningFailed(t *testing.T) {
 			}
 		}) // which fails if a goroutine is left
 	}
+}
+
+// All that is not there is told, not just the first of it.
+func TestAllThatIsMissingIsTold(t *testing.T) {
+	lib := newLibrary(t)
+	gone := func(s string) v1.Descriptor {
+		d := lib.entry(amd64, s)
+		delete(lib.Content, d.Digest)
+		return d
+	}
+	one, two, three := gone("one"), gone("two"), gone("three")
+	images := []transport.Image{lib.name(team+"/a:1", one), lib.name(team+"/b:1", lib.entry(amd64, "there")), lib.name(team+"/c:1", lib.index(two, three))}
+	var place conformance.Memory
+	_, err := transport.Copy(t.Context(), all(lib.Source(), images...), place.Sink(), transport.Options{})
+	if !errors.Is(err, fault.ErrMissing) {
+		t.Fatalf("%v, want an ErrMissing", err)
+	}
+	for _, d := range []v1.Descriptor{one, two, three} {
+		if !strings.Contains(err.Error(), d.Digest.String()) {
+			t.Errorf("%s is not told: %v", d.Digest, err)
+		}
+	}
+	wantEmpty(t, &place)
 }
 
 // Manifests are asked for side by side, but not all at once.

@@ -122,6 +122,32 @@ func wantWhole(t *testing.T, place *conformance.Memory, set *conformance.Set, im
 	}
 }
 
+// placeContent is what a place has of an image.
+func placeContent(t *testing.T, place *conformance.Memory, img transport.Image) map[digest.Digest][]byte {
+	t.Helper()
+	content := make(map[digest.Digest][]byte)
+	src := place.Source()
+	var add func(d v1.Descriptor)
+	add = func(d v1.Descriptor) {
+		b, err := src.Manifest(t.Context(), img, d)
+		must(t, err)
+		content[d.Digest] = b
+		if !transport.IsIndex(d.MediaType) && !transport.IsManifest(d.MediaType) {
+			return
+		}
+		m, err := transport.ParseManifest(d.MediaType, b)
+		must(t, err)
+		for _, c := range append(m.Manifests, m.Layers...) {
+			add(c)
+		}
+		if m.Config != nil {
+			add(*m.Config)
+		}
+	}
+	add(img.Root)
+	return content
+}
+
 // wantEmpty fails the test if the place has any image.
 func wantEmpty(t *testing.T, place *conformance.Memory) {
 	t.Helper()

@@ -17,6 +17,8 @@ const (
 	maxMemberships = 1 << 24
 	// omissionCost is as how many of these something that is left out counts.
 	omissionCost = 64
+	// maxDigest is the length in bytes of the longest digest, SHA-512.
+	maxDigest = 7 + 128
 	// maxURLs is how many URLs a descriptor may have.
 	maxURLs = 16
 )

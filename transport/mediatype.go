@@ -27,6 +27,12 @@ func IsManifest(mediaType string) bool {
 	return mediaType == v1.MediaTypeImageManifest || mediaType == DockerManifest
 }
 
+// isSchema1 reports whether a media type is that of a manifest of the first
+// schema, which is no content that a digest names.
+func isSchema1(mediaType string) bool {
+	return mediaType == DockerSchema1 || mediaType == DockerSchema1Signed
+}
+
 // IsConfig reports whether a media type is that of a container image's config.
 func IsConfig(mediaType string) bool {
 	return mediaType == v1.MediaTypeImageConfig || mediaType == DockerConfig

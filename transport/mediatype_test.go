@@ -100,6 +100,9 @@ func TestRootsOfOtherTypes(t *testing.T) {
 		wantRefused(t, "root of type "+mediaType, lib, kind, img)
 		child := root
 		child.MediaType = mediaType
+		if mediaType == "application/json" {
+			continue // see TestChildrenThatAreNoManifests
+		}
 		wantRefused(t, "child of type "+mediaType, lib, kind, lib.name(team+"/x:1", lib.index(child)))
 	}
 }

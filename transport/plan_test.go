@@ -67,7 +67,7 @@ func TestPlanCountsEachBlobOnce(t *testing.T) {
 			if img.Name == both.Name {
 				want += base.Size // both of its platforms have it
 			}
-			if p := plan.Images[2*i]; p.Size != want || p.Held || p.Platform != "" || p.Target.Root.Digest != img.Root.Digest {
+			if p := plan.Images[2*i]; p.Size != want || p.Held || len(p.Platforms) > 0 || p.Target.Root.Digest != img.Root.Digest {
 				t.Errorf("has=%t: planned %+v, want %d bytes", has, p, want)
 			}
 		}
@@ -195,7 +195,7 @@ func TestTwoImagesCannotGetOneName(t *testing.T) {
 			var s spy
 			var place conformance.Memory
 			src := s.source(lib.Source())
-			_, err := transport.Copy(t.Context(), []transport.Request{{src, c.a, c.nameA}, {src, c.b, c.nameB}}, s.sink(&place), transport.Options{})
+			_, err := transport.Copy(t.Context(), []transport.Request{{Source: src, Image: c.a, Target: c.nameA}, {Source: src, Image: c.b, Target: c.nameB}}, s.sink(&place), transport.Options{})
 			if c.want == 0 {
 				if !errors.Is(err, fault.ErrUsage) || fault.Hint(err) == "" {
 					t.Errorf("%v (hint %q), want a usage error", err, fault.Hint(err))

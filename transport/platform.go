@@ -92,6 +92,9 @@ type choice struct {
 // itself stands for what that has.
 func choices(n *node, seen map[*node]bool) []choice {
 	var list []choice
+	if n.manifest == nil { // which the source lacks
+		return nil
+	}
 	for i, d := range n.manifest.Manifests {
 		c := n.children[i]
 		switch {
@@ -131,14 +134,18 @@ func choosePlatform(list []choice, want v1.Platform) (*node, error) {
 	return nil, fault.WithHint(fault.Missing("the image has no platform %s", FormatPlatform(want)), "%s", hint)
 }
 
-// checkPlatform compares an image's config with the platform that was asked for.
-func checkPlatform(config []byte, want v1.Platform) error {
+// checkPlatform compares an image's config with the platforms that were asked for.
+func checkPlatform(config []byte, wants []v1.Platform) error {
 	var have v1.Platform
 	if err := json.Unmarshal(config, &have); err != nil {
 		return fault.Damaged("config is not JSON: %w", err)
 	}
-	if !newMatcher(want).Match(have) {
-		return fault.Missing("the image is for %s, not %s", FormatPlatform(have), FormatPlatform(want))
+	var asked []string
+	for _, want := range wants {
+		if newMatcher(want).Match(have) {
+			return nil
+		}
+		asked = append(asked, FormatPlatform(want))
 	}
-	return nil
+	return fault.Missing("the image is for %s, not %s", FormatPlatform(have), strings.Join(asked, " or "))
 }

@@ -86,7 +86,7 @@ func TestFewBlobsArePreparedAhead(t *testing.T) {
 						}
 						return nil
 					}
-					c := startCopy(t, all(s.source(lib.Source()), img), s.discard(), transport.Options{Concurrency: 1000, Workers: 1000, SpoolDir: dir})
+					c := startCopy(t, all(s.source(lib.Source()), img), s.discard(), transport.Options{Downloads: 1000, Uploads: 1000, Workers: 1000, SpoolDir: dir})
 					var got int
 					for _, d := range s.of(begun) {
 						if slices.Contains(digests(layers[1:]), d) {

@@ -91,7 +91,7 @@ func TestTakenApartSameBytes(t *testing.T) {
 				o.Writer.Workers = n
 				o.Preparer = &bundle.Preparer{Workers: n}
 				src := slow{set.Source(), new(sync.Mutex), rand.New(rand.NewPCG(seed, 1))}
-				_, err := save(t.Context(), o, src, set.Images, transport.Options{Concurrency: n, Workers: n, SpoolDir: t.TempDir()})
+				_, err := save(t.Context(), o, src, set.Images, transport.Options{Downloads: n, Uploads: n, Workers: n, SpoolDir: t.TempDir()})
 				must(t, err)
 				got, err := os.ReadFile(o.Path)
 				must(t, err)

@@ -77,6 +77,7 @@ type Sink struct {
 var (
 	_ transport.Sink      = (*Sink)(nil)
 	_ transport.Preparing = (*Sink)(nil)
+	_ transport.Sparse    = (*Sink)(nil)
 )
 
 // NewSink makes sure that a bundle can be written at the path. The caller
@@ -239,7 +240,7 @@ func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
 	for _, i := range images {
 		x := index.Image{Name: i.Name.String(), MediaType: i.Root.MediaType, Digest: i.Root.Digest, Size: i.Root.Size}
 		p := s.planned[x.Name]
-		x.Platform = p.Platform
+		x.Platform = strings.Join(p.Platforms, ",")
 		for _, o := range p.Omitted {
 			x.Omitted = append(x.Omitted, index.Omission{Digest: o.Descriptor.Digest, Reason: reason(o.Reason)})
 		}
@@ -313,11 +314,20 @@ func (s *Sink) Held() (blobs int, bytes int64) {
 	return len(s.held), bytes
 }
 
-func reason(r string) index.Reason {
-	if r == transport.ForeignLayer {
+func reason(r transport.Reason) index.Reason {
+	switch r {
+	case transport.ForeignLayer:
 		return index.Foreign
+	case transport.OtherPlatform:
+		return index.OtherPlatform
 	}
 	return index.Absent
+}
+
+// TakesSparse implements [transport.Sparse]: the index of the bundle lists what
+// was left out.
+func (s *Sink) TakesSparse(context.Context, transport.Image, []byte, []v1.Descriptor) (bool, error) {
+	return true, nil
 }
 
 // Size returns the size of the bundle in bytes once it is committed.

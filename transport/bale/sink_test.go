@@ -54,7 +54,7 @@ func TestSameImagesSameBytes(t *testing.T) {
 				o := fixed(path)
 				o.Writer.Workers = n
 				src := slow{set.Source(), new(sync.Mutex), rand.New(rand.NewPCG(seed, 1))}
-				_, err := save(t.Context(), o, src, set.Images, transport.Options{Concurrency: n, SpoolDir: t.TempDir()})
+				_, err := save(t.Context(), o, src, set.Images, transport.Options{Downloads: n, Uploads: n, SpoolDir: t.TempDir()})
 				must(t, err)
 				got, err := os.ReadFile(path)
 				must(t, err)

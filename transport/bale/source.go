@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -101,6 +102,9 @@ func (f *File) Close() error { return f.f.Close() }
 type Source struct {
 	r     *bundle.Reader
 	bases *Bases // may be nil
+
+	attaching sync.Mutex
+	attached  map[subject][]transport.Image // what is attached to what; nil: not known yet
 }
 
 var (
