@@ -212,7 +212,7 @@ func (p *planner) image(ctx context.Context, d *draft) error {
 	for _, w := range d.platforms {
 		done.Platforms = append(done.Platforms, FormatPlatform(w))
 	}
-	if done.Target.Name.Digest != "" {
+	if done.Target.Name.Digest != "" && d.root != d.original {
 		done.Target.Name.Digest = d.root.desc.Digest
 	}
 	held, err := p.sink.Holds(ctx, done.Target, d.root.content)

@@ -135,7 +135,9 @@ func TestPlatformAndOmissionsAreWritten(t *testing.T) {
 	foreign.Digest, foreign.Size = gone.Digest, gone.Size
 	child := r.manifest(foreign)
 	child.Platform = &v1.Platform{OS: "windows", Architecture: "amd64"}
-	root := r.index(child)
+	other := r.manifest()
+	other.Platform = &v1.Platform{OS: "linux", Architecture: "amd64"}
+	root := r.index(child, other)
 	name, err := transport.ParseName(team + "/app:1")
 	must(t, err)
 	delete(r.content, gone.Digest)
@@ -148,9 +150,10 @@ func TestPlatformAndOmissionsAreWritten(t *testing.T) {
 		must(t, bale.Complete(t.Context(), src.r))
 		want := index.Image{Name: name.String(), MediaType: root.MediaType, Digest: root.Digest, Size: root.Size}
 		if platform != nil {
-			want.MediaType, want.Digest, want.Size, want.Platform = child.MediaType, child.Digest, child.Size, "windows/amd64"
+			want.Platform = "windows/amd64"
+			want.Omitted = append(want.Omitted, index.Omission{Digest: other.Digest, Reason: index.OtherPlatform})
 		}
-		want.Omitted = []index.Omission{{Digest: gone.Digest, Reason: index.Foreign}}
+		want.Omitted = append(want.Omitted, index.Omission{Digest: gone.Digest, Reason: index.Foreign})
 		if got := src.r.Index().Images; len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(want) {
 			t.Errorf("the bundle has %v, want %v", got, want)
 		}
