@@ -14,7 +14,7 @@ build: bin/bale
 
 .PHONY: bin/bale
 bin/bale:
-	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bale ./cmd/bale
+	$(GO) build -tags grpcnotrace -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bale ./cmd/bale
 
 # The main job, end to end, on embedded parts.
 demo: build

@@ -16,14 +16,30 @@ const (
 	maxPlatform = 100 // bytes of a platform that are shown
 	maxShown    = 20  // platforms that an error names
 	maxVariant  = 99  // v99
+	// maxPlatforms is how many may be asked for: a bundle writes them down.
+	maxPlatforms = 16
 )
 
-// ParsePlatform reads os/arch[/variant], as Docker's --platform takes it. "all"
-// and "" give none: every platform.
-func ParsePlatform(s string) ([]v1.Platform, error) {
-	if s == "" || s == "all" {
-		return nil, nil
+// ParsePlatforms reads a list of os/arch[/variant], as Docker's --platform takes
+// one. The list "all", which all reports, and an empty one give none.
+func ParsePlatforms(list []string) (platforms []v1.Platform, all bool, err error) {
+	if len(list) == 1 && list[0] == "all" {
+		return nil, true, nil
 	}
+	if len(list) > maxPlatforms {
+		return nil, false, fault.Usage("%d platforms are asked for, and %d may be", len(list), maxPlatforms)
+	}
+	for _, s := range list {
+		p, err := parsePlatform(s)
+		if err != nil {
+			return nil, false, err
+		}
+		platforms = append(platforms, *p)
+	}
+	return platforms, false, nil
+}
+
+func parsePlatform(s string) (*v1.Platform, error) {
 	if !strings.Contains(s, "/") {
 		return nil, fault.WithHint(fault.Usage("platform %q is not os/arch", s), "for example linux/amd64, linux/arm64 or linux/arm/v7")
 	}
@@ -35,7 +51,7 @@ func ParsePlatform(s string) ([]v1.Platform, error) {
 	if n, err := strconv.Atoi(strings.TrimPrefix(p.Variant, "v")); err == nil && n > maxVariant {
 		return nil, fault.Usage("platform %q: there is no variant %s", s, p.Variant)
 	}
-	return []v1.Platform{p}, nil
+	return &p, nil
 }
 
 // FormatPlatform writes os/arch[/variant]. What an image says is made fit to

@@ -14,7 +14,7 @@ import (
 	"bale/transport/conformance"
 )
 
-func TestParsePlatform(t *testing.T) {
+func TestParsePlatforms(t *testing.T) {
 	for s, want := range map[string]string{
 		"linux/amd64":             "linux/amd64",
 		"linux/x86_64":            "linux/amd64",
@@ -24,7 +24,7 @@ func TestParsePlatform(t *testing.T) {
 		"linux/arm/v6":            "linux/arm/v6",
 		"windows/amd64":           "windows/amd64",
 		"all":                     "",
-		"":                        "",
+		"":                        "usage",
 		"amd64":                   "usage",
 		"linux":                   "usage",
 		"linux/":                  "usage",
@@ -37,16 +37,16 @@ func TestParsePlatform(t *testing.T) {
 		"linux/mips/softfloat":    "linux/mips/softfloat",
 		"linux/\x1b[2J":           "usage",
 	} {
-		got, err := transport.ParsePlatform(s)
+		got, all, err := transport.ParsePlatforms([]string{s})
 		switch {
 		case want == "usage":
 			if !errors.Is(err, fault.ErrUsage) || got != nil {
-				t.Errorf("ParsePlatform(%q) = %v, %v; want a usage error", s, got, err)
+				t.Errorf("ParsePlatforms(%q) = %v, %v; want a usage error", s, got, err)
 			}
 		case err != nil:
-			t.Errorf("ParsePlatform(%q): %v", s, err)
-		case want == "" && got != nil, want != "" && (len(got) != 1 || transport.FormatPlatform(got[0]) != want):
-			t.Errorf("ParsePlatform(%q) = %v, want %q", s, got, want)
+			t.Errorf("ParsePlatforms(%q): %v", s, err)
+		case all != (want == ""), want == "" && got != nil, want != "" && (len(got) != 1 || transport.FormatPlatform(got[0]) != want):
+			t.Errorf("ParsePlatforms(%q) = %v, want %q", s, got, want)
 		}
 	}
 }
@@ -120,7 +120,7 @@ func TestPlatformOfAnIndex(t *testing.T) {
 				t.Run(fmt.Sprintf("%s/%s/%t", c.name, strings.ReplaceAll(platform, "/", "-"), asked), func(t *testing.T) {
 					lib := newLibrary(t)
 					img := lib.name(team+"/app:1", c.index(lib))
-					p, err := transport.ParsePlatform(platform)
+					p, _, err := transport.ParsePlatforms([]string{platform})
 					must(t, err)
 					var s spy
 					var o transport.Options

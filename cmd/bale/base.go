@@ -130,7 +130,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			return nil, fault.WithHint(fault.Usage("no key was given to verify base %s with", arg),
 				"give the public key of who signed it with --base-key")
 		}
-		file, err := openFile(ctx, arg)
+		file, err := openBundle(ctx, arg)
 		if err != nil {
 			return nil, err
 		}

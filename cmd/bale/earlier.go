@@ -140,7 +140,7 @@ func bundlesIn(dir string) ([]string, error) {
 const bundleSuffix = ".bale"
 
 func (e *earlier) addFile(ctx context.Context, path string, trust verify.Trust, insecure bool) error {
-	file, err := openFile(ctx, path)
+	file, err := openBundle(ctx, path)
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func TestEndToEnd(t *testing.T) {
 	}
 
 	// Now from the engine to the engine.
-	mustRun(t, append([]string{"save", "-o", file, "--force", "--key", key}, prefixed(enginePlace, names)...)...)
+	mustRun(t, append([]string{"save", "-o", file, "--force", "--key", key}, prefixed(enginePlace.prefix, names)...)...)
 	empty(t, engine, here.Addr)
 	mustRun(t, "load", "-i", file, "--key", pub, "--to", "docker-daemon:")
 	runs(t, engine, words, ids)

@@ -24,7 +24,7 @@ const exitHelp = `
 Exit codes:
   0    done
   1    failed
-  2    usage: the command line makes no sense
+  2    usage: the command line, or a setting, makes no sense
   3    damaged: cut short, altered, or not a bundle
   4    not trusted: not signed by a key that was given, or older than what was loaded
   5    incomplete: something asked for is missing

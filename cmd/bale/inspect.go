@@ -57,7 +57,7 @@ SHA256SUMS lists (with --json, which ones), and which keys claim to have signed 
 
 // inspectEnvelope shows what may be read without trust.
 func (a *app) inspectEnvelope(ctx context.Context, path string) (err error) {
-	file, err := openFile(ctx, path)
+	file, err := a.openFile(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -113,6 +113,7 @@ type inspectedImage struct {
 	Size      int64    `json:"size"`
 	Platforms []string `json:"platforms,omitempty"`
 	Layers    int      `json:"layers"`
+	Subject   string   `json:"subject,omitempty"` // what it is attached to
 	Omitted   []string `json:"omitted,omitempty"`
 }
 
@@ -190,8 +191,11 @@ func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string, blobs b
 // describe walks through an image's graph, whose completeness was checked.
 func describe(ctx context.Context, src *bale.Source, i transport.Image, x *index.Image) (inspectedImage, error) {
 	out := inspectedImage{Name: x.Name, Digest: x.Digest.String(), MediaType: x.MediaType}
-	if x.Platform != "" {
+	if x.Platform != "" && !transport.IsIndex(x.MediaType) {
 		out.Platforms = []string{x.Platform}
+	}
+	if d, kind, ok := transport.AttachedTo(i.Name.Tag); ok && kind != "" {
+		out.Subject = d.String()
 	}
 	omitted := make(map[string]bool)
 	for _, o := range x.Omitted {
@@ -217,6 +221,9 @@ func describe(ctx context.Context, src *bale.Source, i transport.Image, x *index
 		if err != nil {
 			return err
 		}
+		if d.Digest == x.Digest && m.Subject != "" {
+			out.Subject = m.Subject.String()
+		}
 		for _, l := range m.Layers {
 			if !seen[l.Digest.String()] {
 				out.Layers++
@@ -238,7 +245,7 @@ func describe(ctx context.Context, src *bale.Source, i transport.Image, x *index
 			}
 		}
 		for _, c := range m.Manifests {
-			if c.Platform != nil && c.Platform.OS != "unknown" {
+			if c.Platform != nil && c.Platform.OS != "unknown" && !omitted[c.Digest.String()] {
 				out.Platforms = append(out.Platforms, transport.FormatPlatform(*c.Platform))
 			}
 			if err := walk(c); err != nil {
@@ -289,6 +296,9 @@ func (v *inspected) print(w io.Writer, blobs bool) {
 				label = ""
 			}
 			fmt.Fprintf(w, "  %-9s  %s\n", label, p)
+		}
+		if i.Subject != "" {
+			fmt.Fprintf(w, "  belongs to %s\n", i.Subject)
 		}
 		fmt.Fprintf(w, "  content    %s in %s\n", size(i.Size), count(i.Layers, "layer"))
 		for _, o := range i.Omitted {

@@ -77,7 +77,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 	defer func() { err = errors.Join(err, sink.Close()) }()
 	m := a.progress()
 	defer m.finish()
-	src := newSources(&o.conn, m)
+	src := a.sources(&o.conn, m)
 	src.whole = true
 	defer func() { err = errors.Join(err, src.close()) }()
 	m.Phase("find images", 0)
@@ -94,7 +94,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 		return fault.WithHint(fault.Missing("there are no images in %s", strings.Join(args, ", ")), "without an inventory save everything, without --base")
 	}
 	plan, err := transport.Copy(ctx, requests, sink, transport.Options{
-		Progress: m, SpoolDir: o.out.dir(),
+		Progress: m, SpoolDir: o.out.dir(), NoReferrers: true, // too small to build on
 		Planned: func(p *transport.Plan) error { return sink.Start(ctx, p) },
 	})
 	if err != nil {
@@ -102,13 +102,13 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 	}
 	m.finish()
 	v := struct {
-		Inventory string       `json:"inventory"`
-		Size      int64        `json:"size"`
-		Content   int64        `json:"content"` // bytes of layers and configs
-		Blobs     int          `json:"blobs"`
-		Signers   []signer     `json:"signers"`
-		Images    []savedImage `json:"images"`
-	}{Inventory: o.out.path, Size: sink.Size(), Signers: append([]signer{}, who...), Images: savedImages(plan)}
+		Inventory string   `json:"inventory"`
+		Size      int64    `json:"size"`
+		Content   int64    `json:"content"` // bytes of layers and configs
+		Blobs     int      `json:"blobs"`
+		Signers   []signer `json:"signers"`
+		copyResult
+	}{Inventory: o.out.path, Size: sink.Size(), Signers: append([]signer{}, who...), copyResult: newCopyResult(plan)}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
 	return a.result(v, func(w io.Writer) {
@@ -125,7 +125,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 func (s *sources) allTags(ctx context.Context, args []string) ([]string, error) {
 	var out []string
 	for _, arg := range args {
-		kind, rest, err := splitPlace(arg)
+		kind, _, rest, err := splitPlace(arg)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +154,7 @@ func (s *sources) allTags(ctx context.Context, args []string) ([]string, error) 
 			return nil, err
 		}
 		for _, n := range names {
-			out = append(out, registryPlace+n.String())
+			out = append(out, registryPlace.prefix+n.String())
 		}
 	}
 	return out, nil

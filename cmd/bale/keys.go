@@ -14,8 +14,12 @@ import (
 	"bale/bundle/fault"
 	"bale/sign"
 	"bale/transport/bale"
+	"bale/transport/tarfile"
 	"bale/verify"
 )
+
+// stdinName is what errors call what comes through a pipe.
+const stdinName = "standard input"
 
 // trustFlags say whom to believe.
 type trustFlags struct {
@@ -66,33 +70,62 @@ func (a *app) openAs(c *cobra.Command, path string, f trustFlags, open trusting)
 	if err := f.check(); err != nil {
 		return nil, nil, nil, err
 	}
-	trust, err := f.keyring()
+	file, err := a.openFile(c.Context(), path)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	file, err := openFile(c.Context(), path)
+	r, res, err := a.trust(c, file, f, open)
 	if err != nil {
 		return nil, nil, nil, err
-	}
-	res, err := a.decide(file.Envelope(), trust, f.insecure)
-	if err != nil {
-		_ = file.Close() // only read from
-		return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	r, err := open(file, c.Context(), res)
-	if err != nil {
-		_ = file.Close() // only read from
-		return nil, nil, nil, err
-	}
-	if err := bale.Complete(c.Context(), r); err != nil {
-		_ = file.Close() // only read from
-		return nil, nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return file, r, res, nil
 }
 
-// openFile opens a bundle file, of which nothing is believed yet.
-func openFile(ctx context.Context, path string) (*bale.File, error) {
+// trust decides about a bundle that is open, and only then parses it. It closes
+// the file if it fails.
+func (a *app) trust(c *cobra.Command, file *bale.File, f trustFlags, open trusting) (_ *bundle.Reader, _ *verify.Result, err error) {
+	defer func() {
+		if err != nil {
+			_ = file.Close() // only read from
+		}
+	}()
+	trust, err := f.keyring()
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := a.decide(file.Envelope(), trust, f.insecure)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	r, err := open(file, c.Context(), res)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := bale.Complete(c.Context(), r); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file.Path(), err)
+	}
+	return r, res, nil
+}
+
+// openFile opens a bundle file, of which nothing is believed yet. The path - is
+// standard input, which is kept in a file without a name.
+func (a *app) openFile(ctx context.Context, path string) (*bale.File, error) {
+	if path == tarfile.Stdin {
+		in, err := a.takeStdin("a bundle")
+		if err != nil {
+			return nil, err
+		}
+		f, _, err := tarfile.Spool(ctx, in, stdinName)
+		if err != nil {
+			return nil, err
+		}
+		return bale.FromFile(ctx, f, stdinName)
+	}
+	return openBundle(ctx, path)
+}
+
+// openBundle opens a bundle by its path.
+func openBundle(ctx context.Context, path string) (*bale.File, error) {
 	f, err := bale.Open(ctx, path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.WithHint(fault.Missing("bundle %s: %w", path, fs.ErrNotExist), "check the path of the bundle")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"bale/bundle/fault"
+	"bale/transport/tarfile"
 )
 
 // imageList adds the images of files to those of the command line.
@@ -30,6 +31,11 @@ func (a *app) imageList(ctx context.Context, args, files []string) ([]string, er
 // readList reads a list of images, which may come through a pipe: Ctrl-C leaves
 // the read behind.
 func (a *app) readList(ctx context.Context, path string) ([]string, error) {
+	if path == tarfile.Stdin {
+		if _, err := a.takeStdin("a list of images"); err != nil {
+			return nil, err
+		}
+	}
 	type answer struct {
 		list []string
 		err  error
@@ -49,7 +55,7 @@ func (a *app) readList(ctx context.Context, path string) ([]string, error) {
 
 func (a *app) scanList(path string) ([]string, error) {
 	in := a.in
-	if path != "-" {
+	if path != tarfile.Stdin {
 		f, err := os.Open(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fault.Missing("list of images %s: %w", path, fs.ErrNotExist)

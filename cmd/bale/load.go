@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 
@@ -14,13 +13,14 @@ import (
 )
 
 type loadOptions struct {
-	conn     connection
-	trust    trustFlags
-	order    orderFlags
-	earlier  earlierFlags
-	input    string
-	to       string
-	platform string
+	conn    connection
+	trust   trustFlags
+	order   orderFlags
+	earlier earlierFlags
+	input   string
+	to      string
+	force   bool
+	images  imageFlags
 }
 
 func newLoad(a *app) *cobra.Command {
@@ -65,6 +65,7 @@ a warning.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.load(cmd, o, args) },
 	}
 	o.conn.add(c)
+	o.conn.addWriting(c)
 	o.trust.add(c)
 	o.trust.addInsecure(c)
 	o.order.add(c)
@@ -73,7 +74,9 @@ a warning.`,
 	f := c.Flags()
 	f.StringVarP(&o.input, "input", "i", "", "bundle `FILE` to load")
 	f.StringVar(&o.to, "to", "", "`PLACE` to load the images into")
-	f.StringVar(&o.platform, "platform", "all", "load only os/arch[/variant] of each image")
+	o.images.add(c)
+	o.images.addUploads(c)
+	f.BoolVar(&o.force, "force", false, "replace the archive that is the target if it is there")
 	a.jsonFlag(c)
 	return c
 }
@@ -96,18 +99,26 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	if err := o.check(); err != nil {
 		return err
 	}
-	platform, err := transport.ParsePlatform(o.platform)
+	copying, err := o.images.options()
 	if err != nil {
 		return err
 	}
 	m := a.progress()
 	defer m.finish()
 	m.Phase("verify", 0)
-	file, r, res, err := a.open(cmd, o.input, o.trust)
+	in, err := a.openInput(ctx, o.input)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	if in.images != nil {
+		defer func() { err = errors.Join(err, in.images.Close()) }()
+		return a.loadImages(ctx, o, in.images, args, copying, m)
+	}
+	r, res, err := a.trust(cmd, in.bundle, o.trust, (*bale.File).Trust)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.bundle.Close()) }()
 	row, err := a.row(o.order, r.Header(), res)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.input, err)
@@ -130,23 +141,18 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	if err != nil {
 		return err
 	}
-	to, err := openTarget(ctx, o.to, &o.conn, m)
+	to, err := openTarget(ctx, o.to, o.placing(a, m, copying), false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.sink.Close()) }()
-	var requests []transport.Request
-	for _, i := range images {
-		name, err := to.name(i.Name)
-		if err != nil {
-			return err
-		}
-		requests = append(requests, transport.Request{Source: src, Image: i, Target: name})
+	requests, err := to.requests(src, images, len(args) == 0)
+	if err != nil {
+		return err
 	}
-	plan, err := transport.Copy(ctx, requests, to.sink, transport.Options{
-		Platforms: platform, Progress: m,
-		Planned: func(p *transport.Plan) error { return a.provide(ctx, r, bases, to, p, m) },
-	})
+	copying.Progress = m
+	copying.Planned = func(p *transport.Plan) error { return a.provide(ctx, r, bases, to, p, m) }
+	plan, err := transport.Copy(ctx, requests, to.sink, copying)
 	if err != nil {
 		return err
 	}
@@ -154,7 +160,42 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	if err := row.record(ctx); err != nil {
 		return err
 	}
-	return a.loaded(plan, signersOf(res), to.sink.Properties())
+	return a.wrote(o.to, plan, to.sink.Properties(), signersOf(res), "loaded")
+}
+
+func (o *loadOptions) placing(a *app, m *meter, copying transport.Options) *placing {
+	return &placing{app: a, conn: &o.conn, progress: m, force: o.force, platforms: copying.Platforms}
+}
+
+// loadImages loads an archive that is no bundle: nobody vouches for it.
+func (a *app) loadImages(ctx context.Context, o loadOptions, src transport.Source, args []string, copying transport.Options, m *meter) error {
+	switch {
+	case !o.trust.insecure:
+		return fault.WithHint(fault.Untrusted("%s: an archive of images, and not signed", o.input),
+			"whoever trusts it all the same says so with --insecure-skip-verify; bale save makes a signed bundle")
+	case o.order.name != "" || len(o.earlier.paths) > 0:
+		return fault.Usage("%s is an archive of images and no bundle: --name and --base make no sense for it", o.input)
+	}
+	a.warn("the archive is not signed: nobody knows who made it")
+	images, err := chosen(ctx, src, args)
+	if err != nil {
+		return err
+	}
+	to, err := openTarget(ctx, o.to, o.placing(a, m, copying), false)
+	if err != nil {
+		return err
+	}
+	requests, err := to.requests(src, images, len(args) == 0)
+	if err != nil {
+		return errors.Join(err, to.sink.Close())
+	}
+	copying.Progress = m
+	plan, err := transport.Copy(ctx, requests, to.sink, copying)
+	if err := errors.Join(err, to.sink.Close()); err != nil {
+		return err
+	}
+	m.finish()
+	return a.wrote(o.to, plan, to.sink.Properties(), []signer{}, "loaded")
 }
 
 // chosen returns the images that were named, or all.
@@ -179,36 +220,9 @@ func chosen(ctx context.Context, src transport.Source, names []string) ([]transp
 	return out, nil
 }
 
-func (a *app) loaded(plan *transport.Plan, who []signer, p transport.Properties) error {
-	type image struct {
-		Name     string `json:"name"`
-		Target   string `json:"target"`
-		Digest   string `json:"digest"`
-		Platform string `json:"platform,omitempty"`
-		Held     bool   `json:"held,omitempty"`
-	}
-	v := struct {
-		Images       []image  `json:"images"`
-		Signers      []signer `json:"signers"`
-		Copied       int      `json:"copiedBlobs"`
-		CopiedBytes  int64    `json:"copiedBytes"`
-		Skipped      int      `json:"skippedBlobs"`
-		SkippedBytes int64    `json:"skippedBytes"`
-	}{Images: []image{}, Signers: who}
-	v.CopiedBytes, v.SkippedBytes = plan.Bytes()
-	v.Copied, v.Skipped = plan.Blobs()
-	for _, i := range plan.Images {
-		v.Images = append(v.Images, image{i.Source.Name.String(), i.Target.Name.String(), i.Target.Root.Digest.String(), i.Platform, i.Held})
-	}
+// forgets says once what a place cannot keep.
+func (a *app) forgets(p transport.Properties) {
 	if p.ForgetsManifest {
-		a.note("this engine keeps images without their manifests, so it cannot show the digests below; ids are the same")
+		a.note("this place does not keep manifests as they are, so it may show other digests than those below; image ids are the same")
 	}
-	return a.result(v, func(w io.Writer) {
-		printSigners(w, who)
-		for _, i := range v.Images {
-			fmt.Fprintf(w, "%s  %s\n", i.Digest, i.Target)
-		}
-		fmt.Fprintf(w, "loaded %s: %s (%s) copied, %s (%s) there already\n", count(len(v.Images), "image"),
-			count(v.Copied, "blob"), size(v.CopiedBytes), count(v.Skipped, "blob"), size(v.SkippedBytes))
-	})
 }

@@ -160,7 +160,7 @@ func (m *merging) close() error {
 }
 
 func (m *merging) add(ctx context.Context, path string, trust verify.Trust, insecure bool) error {
-	file, err := openFile(ctx, path)
+	file, err := openBundle(ctx, path)
 	if err != nil {
 		return err
 	}

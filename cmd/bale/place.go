@@ -2,214 +2,215 @@ package main
 
 import (
 	"context"
-	"errors"
+	"io"
 	"slices"
 	"strings"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"bale/bundle/fault"
 	"bale/transport"
+	"bale/transport/archive"
+	"bale/transport/containerd"
 	"bale/transport/docker"
 	"bale/transport/layout"
+	"bale/transport/tarfile"
 )
 
-// The kinds of place, as they are written in front of an image
+// place is a kind of place, as it is written in front of an image
 // (containers-transports).
-const (
-	registryPlace = "docker://"
-	enginePlace   = "docker-daemon:"
-	layoutPlace   = "oci:"
+type place struct {
+	prefix string
+	// split takes what follows the prefix to pieces: which place, and which image
+	// of it.
+	split func(rest string) (at, selector string, err error)
+	// whole is set if a place without a selector stands for all its images.
+	whole bool
+	// refs is set if the selector of a place to write to is its sink's affair.
+	refs   bool
+	source func(ctx context.Context, p *placing, at string) (transport.Source, error)
+	sink   func(ctx context.Context, p *placing, at, selector string) (transport.Sink, error)
+}
+
+// placing is what opening a place may need.
+type placing struct {
+	*app
+	conn      *connection
+	progress  transport.Progress
+	dry       bool          // nothing will be written
+	platforms []v1.Platform // that are asked for, at a target
+	force     bool          // a file that is there may be replaced
+}
+
+// only is what is left of a place that is one: an engine, or all registries.
+func only(rest string) (at, selector string, err error) { return "", rest, nil }
+
+// The places, in the order in which help shows them.
+var (
+	registryPlace = &place{
+		prefix: "docker://", split: only,
+		source: func(ctx context.Context, p *placing, _ string) (transport.Source, error) {
+			c, err := p.client(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return c.Source(), nil
+		},
+		sink: func(ctx context.Context, p *placing, _, _ string) (transport.Sink, error) {
+			c, err := p.client(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return c.Sink(), nil
+		},
+	}
+	enginePlace = enginePlaceOf("docker-daemon:", false)
+	podmanPlace = enginePlaceOf("containers-storage:", true)
+	nodePlace   = &place{
+		prefix: "containerd:", split: containerd.Split, whole: true,
+		source: func(ctx context.Context, p *placing, at string) (transport.Source, error) {
+			return containerd.NewSource(ctx, p.node(at))
+		},
+		sink: func(ctx context.Context, p *placing, at, _ string) (transport.Sink, error) {
+			return containerd.NewSink(ctx, p.node(at))
+		},
+	}
+	layoutPlace = &place{
+		prefix: "oci:", split: layout.Split, whole: true, refs: true,
+		source: func(_ context.Context, _ *placing, at string) (transport.Source, error) { return layout.Open(at) },
+		sink: func(_ context.Context, _ *placing, at, selector string) (transport.Sink, error) {
+			var opts []layout.Option
+			if selector != "" {
+				opts = append(opts, layout.WithRef(selector))
+			}
+			return layout.NewSink(at, opts...)
+		},
+	}
+	ociArchivePlace = &place{
+		prefix: "oci-archive:", split: layout.SplitArchive, whole: true, refs: true,
+		source: func(ctx context.Context, p *placing, at string) (transport.Source, error) {
+			in, err := p.stdinFor(at)
+			if err != nil {
+				return nil, err
+			}
+			return layout.OpenArchive(ctx, at, layout.Stdin(in))
+		},
+		sink: newOCIArchive,
+	}
+	dockerArchivePlace = &place{
+		prefix: "docker-archive:", split: archive.Split, whole: true, refs: true,
+		source: func(ctx context.Context, p *placing, at string) (transport.Source, error) {
+			in, err := p.stdinFor(at)
+			if err != nil {
+				return nil, err
+			}
+			return archive.OpenFile(ctx, at, archive.Stdin(in))
+		},
+		sink: newDockerArchive,
+	}
+	places = []*place{registryPlace, enginePlace, podmanPlace, nodePlace, layoutPlace, ociArchivePlace, dockerArchivePlace}
 )
 
-var places = []string{registryPlace, enginePlace, layoutPlace}
+// placesHelp is shown where places are explained.
+const placesHelp = `
+  NAME, docker://NAME            a registry; bare names follow Docker's rules
+  docker-daemon:NAME             a Docker engine
+  containers-storage:NAME        Podman, through its socket
+  containerd:NAMESPACE/NAME      containerd, such as a Kubernetes node's (k8s.io)
+  oci:DIR[:REF]                  an OCI image layout
+  oci-archive:FILE[:REF]         the same as a tar
+  docker-archive:FILE[:REF]      what docker save writes
+`
+
+func enginePlaceOf(prefix string, podman bool) *place {
+	return &place{
+		prefix: prefix, split: only,
+		source: func(ctx context.Context, p *placing, _ string) (transport.Source, error) {
+			return docker.NewSource(ctx, p.engine(podman))
+		},
+		sink: func(ctx context.Context, p *placing, _, _ string) (transport.Sink, error) {
+			return docker.NewSink(ctx, p.engine(podman))
+		},
+	}
+}
+
+func (p *placing) engine(podman bool) docker.Options {
+	return docker.Options{Host: p.conn.host, Podman: podman, Exported: p.progress.Add}
+}
+
+func (p *placing) node(namespace string) containerd.Options {
+	return containerd.Options{Address: p.conn.containerd, Namespace: namespace, Snapshotter: p.conn.snapshotter}
+}
+
+// output is where an archive is written to.
+func (p *placing) output(file string) (string, io.Writer) {
+	if p.dry {
+		return tarfile.Stdin, io.Discard
+	}
+	return file, p.out
+}
+
+// stdinFor returns standard input if that is where a file is.
+func (p *placing) stdinFor(file string) (io.Reader, error) {
+	if file != tarfile.Stdin {
+		return nil, nil
+	}
+	return p.takeStdin("an archive")
+}
+
+func newOCIArchive(_ context.Context, p *placing, at, selector string) (transport.Sink, error) {
+	at, out := p.output(at)
+	opts := []layout.Option{layout.Stdout(out)}
+	if selector != "" {
+		opts = append(opts, layout.WithRef(selector))
+	}
+	if len(p.platforms) == 1 {
+		opts = append(opts, layout.Hybrid(p.platforms[0]))
+	}
+	if p.force {
+		opts = append(opts, layout.Overwrite())
+	}
+	s, err := layout.NewArchiveSink(at, opts...)
+	return s, existing(err)
+}
+
+func newDockerArchive(_ context.Context, p *placing, at, selector string) (transport.Sink, error) {
+	at, out := p.output(at)
+	opts := []archive.Option{archive.Stdout(out)}
+	if selector != "" {
+		opts = append(opts, archive.WithRef(selector))
+	}
+	if len(p.platforms) == 1 {
+		opts = append(opts, archive.Platform(p.platforms[0]))
+	}
+	if p.force {
+		opts = append(opts, archive.Overwrite())
+	}
+	s, err := archive.NewSink(at, opts...)
+	return s, existing(err)
+}
 
 // isPlace reports whether an argument says what kind of place it is.
 func isPlace(arg string) bool {
-	return slices.ContainsFunc(places, func(k string) bool { return strings.HasPrefix(arg, k) })
+	return slices.ContainsFunc(places, func(p *place) bool { return strings.HasPrefix(arg, p.prefix) })
 }
 
-// laterPlaces are kinds that users of skopeo know and bale does not have yet.
-var laterPlaces = []string{"containers-storage:", "containerd:", "oci-archive:", "docker-archive:", "dir:", "bale:"}
-
-// splitPlace takes the kind of place off an argument. A bare name is a registry's.
-func splitPlace(arg string) (kind, rest string, err error) {
-	for _, k := range places {
-		if rest, ok := strings.CutPrefix(arg, k); ok {
-			return k, rest, nil
+// splitPlace takes an argument to pieces. A bare name is a registry's.
+func splitPlace(arg string) (p *place, at, selector string, err error) {
+	for _, p := range places {
+		if rest, ok := strings.CutPrefix(arg, p.prefix); ok {
+			at, selector, err = p.split(rest)
+			return p, at, selector, err
 		}
 	}
-	for _, k := range laterPlaces {
-		if strings.HasPrefix(arg, k) {
-			return "", "", fault.WithHint(fault.Unsupported("%s: places of kind %s are not supported yet", arg, k),
-				"supported are docker://, docker-daemon: and oci:")
-		}
-	}
-	if strings.Contains(arg, "://") {
-		return "", "", fault.WithHint(fault.Usage("%q is not a place of images", arg),
+	switch {
+	case strings.HasPrefix(arg, "dir:"):
+		return nil, "", "", fault.WithHint(fault.Unsupported("%s: folders of skopeo's own form are not supported", arg), "write oci:DIR, which skopeo knows too")
+	case strings.HasPrefix(arg, "bale:"):
+		return nil, "", "", fault.WithHint(fault.Usage("%s: a bundle is no place to copy from, since it must be verified first", arg), "use bale load -i FILE")
+	case strings.Contains(arg, "://"):
+		return nil, "", "", fault.WithHint(fault.Usage("%q is not a place of images", arg),
 			"registries are written docker://HOST/NAME, without http:// or https://")
 	}
-	return registryPlace, arg, nil
-}
-
-// sources opens places to read from, each once.
-type sources struct {
-	conn     *connection
-	progress transport.Progress
-	open     map[string]transport.Source
-	whole    bool // an engine without a name stands for all its images
-}
-
-func newSources(c *connection, p transport.Progress) *sources {
-	return &sources{conn: c, progress: p, open: make(map[string]transport.Source)}
-}
-
-// wanted is one argument: a source and what is to be taken from it.
-type wanted struct {
-	source   transport.Source
-	selector string
-}
-
-// all opens the places that the arguments name, and prepares them for all that
-// is wanted of them.
-func (s *sources) all(ctx context.Context, args []string) ([]wanted, error) {
-	var list []wanted
-	bySource := make(map[transport.Source][]string)
-	for _, arg := range args {
-		w, err := s.parse(ctx, arg)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, w)
-		bySource[w.source] = append(bySource[w.source], w.selector)
-	}
-	for _, w := range list {
-		p, ok := w.source.(transport.Preparer)
-		if selectors := bySource[w.source]; ok && len(selectors) > 1 {
-			delete(bySource, w.source) // once is enough
-			if err := p.Prepare(ctx, selectors); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return list, nil
-}
-
-// parse takes an argument to pieces and opens its place.
-func (s *sources) parse(ctx context.Context, arg string) (wanted, error) {
-	kind, rest, err := splitPlace(arg)
-	if err != nil {
-		return wanted{}, err
-	}
-	key, selector := kind, rest
-	if kind == layoutPlace {
-		dir, ref, err := layout.Split(rest)
-		if err != nil {
-			return wanted{}, err
-		}
-		key, selector = kind+dir, ref
-	} else if rest == "" && (kind != enginePlace || !s.whole) {
-		return wanted{}, fault.Usage("%q names no image", arg)
-	}
-	src, ok := s.open[key]
-	if !ok {
-		if src, err = s.source(ctx, kind, strings.TrimPrefix(key, kind)); err != nil {
-			return wanted{}, err
-		}
-		s.open[key] = src
-	}
-	return wanted{src, selector}, nil
-}
-
-func (s *sources) source(ctx context.Context, kind, dir string) (transport.Source, error) {
-	switch kind {
-	case enginePlace:
-		return docker.NewSource(ctx, docker.Options{Exported: s.progress.Add})
-	case layoutPlace:
-		return layout.Open(dir)
-	}
-	c, err := s.conn.client()
-	if err != nil {
-		return nil, err
-	}
-	return c.Source(), nil
-}
-
-func (s *sources) close() error {
-	var errs []error
-	for _, src := range s.open {
-		errs = append(errs, src.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// target is a place to write to, and what images are called there.
-type target struct {
-	place string // as the user wrote it
-	sink  transport.Sink
-	name  func(transport.Name) (transport.Name, error)
-	// source opens the place to read from; a layout may not be there yet.
-	source func(context.Context) (transport.Source, error)
-}
-
-// openTarget opens the place that --to names.
-func openTarget(ctx context.Context, to string, conn *connection, p transport.Progress) (*target, error) {
-	kind, rest, err := splitPlace(to)
-	if err != nil {
-		return nil, err
-	}
-	same := func(n transport.Name) (transport.Name, error) { return n, nil }
-	switch kind {
-	case enginePlace:
-		if rest != "" {
-			return nil, fault.WithHint(fault.Usage("--to %s: an engine takes images under their own names", to), "write --to docker-daemon:")
-		}
-		sink, err := docker.NewSink(ctx, docker.Options{})
-		if err != nil {
-			return nil, err
-		}
-		return &target{to, sink, same, func(ctx context.Context) (transport.Source, error) {
-			return docker.NewSource(ctx, docker.Options{Exported: p.Add})
-		}}, nil
-	case layoutPlace:
-		dir, ref, err := layout.Split(rest)
-		if err != nil {
-			return nil, err
-		}
-		var opts []layout.Option
-		if ref != "" {
-			opts = append(opts, layout.WithRef(ref))
-		}
-		sink, err := layout.NewSink(dir, opts...)
-		if err != nil {
-			return nil, err
-		}
-		return &target{to, sink, same, func(context.Context) (transport.Source, error) { return layout.Open(dir) }}, nil
-	}
-	rename, err := under(strings.TrimSuffix(rest, "/"))
-	if err != nil {
-		return nil, err
-	}
-	c, err := conn.client()
-	if err != nil {
-		return nil, err
-	}
-	return &target{to, c.Sink(), rename, func(context.Context) (transport.Source, error) { return c.Source(), nil }}, nil
-}
-
-// under returns what puts docker.io/library/nginx:1 at PREFIX/library/nginx:1,
-// where the prefix is a registry's host, perhaps with a path.
-func under(prefix string) (func(transport.Name) (transport.Name, error), error) {
-	host, _, _ := strings.Cut(prefix, "/")
-	if !strings.ContainsAny(host, ".:") && host != "localhost" {
-		return nil, fault.WithHint(fault.Usage("--to %q does not start with a registry's host", prefix),
-			"write docker://HOST[:PORT][/PATH], docker-daemon: or oci:DIR")
-	}
-	return func(n transport.Name) (transport.Name, error) {
-		// ParseName checks what the two give together.
-		t, err := transport.ParseName(prefix + "/" + n.Path)
-		if err != nil {
-			return transport.Name{}, err
-		}
-		t.Tag, t.Digest = n.Tag, n.Digest
-		return t, nil
-	}, nil
+	return registryPlace, "", arg, nil
 }

@@ -19,8 +19,8 @@ import (
 )
 
 type probeOptions struct {
-	conn     connection
-	platform string
+	conn   connection
+	images imageFlags
 }
 
 func newProbe(a *app) *cobra.Command {
@@ -42,13 +42,13 @@ fits, and where taking it apart saves less than 5 %.`,
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.probe(cmd.Context(), o, args) },
 	}
 	o.conn.add(c)
-	c.Flags().StringVar(&o.platform, "platform", "all", "probe only os/arch[/variant] of each image")
+	o.images.addPlatform(c, "probe only `OS/ARCH[/VARIANT]` of each image; may be given several times")
 	a.jsonFlag(c)
 	return c
 }
 
 func (a *app) probe(ctx context.Context, o probeOptions, args []string) (err error) {
-	platform, err := transport.ParsePlatform(o.platform)
+	copying, err := o.images.options()
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (a *app) probe(ctx context.Context, o probeOptions, args []string) (err err
 		out = append(out, one)
 	}
 	if len(images) > 0 {
-		src := newSources(&o.conn, m)
+		src := a.sources(&o.conn, m)
 		defer func() { err = errors.Join(err, src.close()) }()
 		m.Phase("find images", 0)
 		requests, err := a.requests(ctx, src, images)
@@ -80,7 +80,8 @@ func (a *app) probe(ctx context.Context, o probeOptions, args []string) (err err
 			return err
 		}
 		sink := &probeSink{found: make(map[digest.Digest]probed)}
-		_, err = transport.Copy(ctx, requests, sink, transport.Options{Platforms: platform, Progress: m, Workers: 1})
+		copying.Progress, copying.Workers, copying.NoReferrers = m, 1, true
+		_, err = transport.Copy(ctx, requests, sink, copying)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,7 @@ type app struct {
 	streams
 	quiet bool
 	json  bool
+	stdin string // what standard input is, once it is taken
 }
 
 // run executes one command line and returns its exit code.
@@ -64,10 +65,7 @@ What has been loaded need not be carried again:
   bale load -i may.bale --key bale.pub --to docker://registry.example:5000
 
 Places of images:
-  NAME, docker://NAME     a registry; bare names follow Docker's rules
-  docker-daemon:NAME      a Docker engine
-  oci:DIR[:REF]           an OCI image layout
-` + exitHelp,
+` + placesHelp + exitHelp,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -75,7 +73,7 @@ Places of images:
 	}
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors and results")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage("%w", err) })
-	root.AddCommand(newSave(a), newLoad(a), newVerify(a), newInspect(a), newReceipt(a), newInventory(a), newMerge(a), newProbe(a), newKeygen(a), newVersion(a))
+	root.AddCommand(newSave(a), newLoad(a), newCopy(a), newVerify(a), newInspect(a), newReceipt(a), newInventory(a), newMerge(a), newProbe(a), newKeygen(a), newVersion(a))
 	// The library adds these two when it runs, too late for what follows.
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -142,7 +140,8 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 // fail prints an error and its hint, as JSON where the user asked for JSON.
 func (a *app) fail(err error) {
 	// Several errors that were joined stand on lines of their own.
-	msg, hint := strings.ReplaceAll(err.Error(), "\n", "; "), fault.Hint(err)
+	lines := strings.Split(err.Error(), "\n")
+	msg, hint := strings.Join(lines, "; "), fault.Hint(err)
 	if errors.Is(err, context.Canceled) {
 		msg = "interrupted"
 	}
@@ -153,6 +152,12 @@ func (a *app) fail(err error) {
 			Code  int    `json:"code"`
 		}{msg, hint, exitCode(err)})
 		return
+	}
+	if n := len(lines) - 1; n > 0 && !errors.Is(err, context.Canceled) {
+		for _, l := range lines[1:] {
+			fmt.Fprintf(a.err, "bale: and: %s\n", l)
+		}
+		msg = fmt.Sprintf("%s (and %d more, see above)", lines[0], n)
 	}
 	fmt.Fprintf(a.err, "bale: error: %s\n", msg)
 	if hint != "" {

@@ -20,15 +20,16 @@ import (
 )
 
 type saveOptions struct {
-	conn     connection
-	out      outputFlags
-	lists    []string
-	level    string
-	layers   bool
-	platform string
-	place    placeFlags
-	base     baseFlags
-	receipt  string
+	conn    connection
+	out     outputFlags
+	lists   []string
+	level   string
+	layers  bool
+	images  imageFlags
+	place   placeFlags
+	base    baseFlags
+	receipt string
+	format  string
 }
 
 func newSave(a *app) *cobra.Command {
@@ -92,15 +93,20 @@ SOURCE_DATE_EPOCH fixes the time written into the bundle.`,
 	f.StringArrayVar(&o.lists, "images", nil, "`FILE` with an image a line; # starts a comment, - is standard input")
 	f.StringVar(&o.level, "level", "default", "effort of compression: fast, default, best")
 	f.BoolVar(&o.layers, "layers", false, "keep layers exactly as they came; do not take them apart")
-	f.StringVar(&o.platform, "platform", "all", "save only os/arch[/variant] of each image, as an image of its own digest")
+	o.images.add(c)
+	o.images.addDownloads(c)
 	o.place.add(c)
 	o.base.add(c)
 	f.StringVar(&o.receipt, "receipt", "", "write a receipt to `FILE`: what the bundle holds, without its content, to be a --base later")
+	f.StringVar(&o.format, "format", bundleFormat, "`FORM` of the output: bundle, or docker-archive or oci-archive, which other tools read and nobody signs")
 	a.jsonFlag(c)
 	return c
 }
 
 func (o *saveOptions) check() error {
+	if o.format != bundleFormat {
+		return o.checkArchive()
+	}
 	if err := o.out.check("images.bale"); err != nil {
 		return err
 	}
@@ -108,16 +114,6 @@ func (o *saveOptions) check() error {
 		return err
 	}
 	return o.place.check()
-}
-
-// savedImage is one image of the result.
-type savedImage struct {
-	Name      string   `json:"name"`
-	Digest    string   `json:"digest"`
-	MediaType string   `json:"mediaType"`
-	Size      int64    `json:"size"`
-	Platform  string   `json:"platform,omitempty"`
-	Omitted   []string `json:"omitted,omitempty"`
 }
 
 func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error) {
@@ -128,13 +124,16 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if err != nil {
 		return fault.Usage("--level: %w", err)
 	}
-	platform, err := transport.ParsePlatform(o.platform)
+	copying, err := o.images.options()
 	if err != nil {
 		return err
 	}
 	args, err = a.imageList(ctx, args, o.lists)
 	if err != nil {
 		return err
+	}
+	if o.format != bundleFormat {
+		return a.saveArchive(ctx, o, args, copying)
 	}
 	keys, who, err := a.loadSigners(ctx, o.out.keys)
 	if err != nil {
@@ -155,7 +154,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	defer func() { err = errors.Join(err, sink.Close()) }()
 	m := a.progress()
 	defer m.finish()
-	src := newSources(&o.conn, m)
+	src := a.sources(&o.conn, m)
 	defer func() { err = errors.Join(err, src.close()) }()
 
 	bases, err := a.openBases(ctx, o.base, keys, src, o.out.dir(), m)
@@ -173,10 +172,9 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if err != nil {
 		return err
 	}
-	plan, err := transport.Copy(ctx, requests, sink, transport.Options{
-		Platforms: platform, Progress: m, SpoolDir: o.out.dir(),
-		Planned: func(p *transport.Plan) error { return sink.Start(ctx, p) },
-	})
+	copying.Progress, copying.SpoolDir = m, o.out.dir()
+	copying.Planned = func(p *transport.Plan) error { return sink.Start(ctx, p) }
+	plan, err := transport.Copy(ctx, requests, sink, copying)
 	if err != nil {
 		return err
 	}
@@ -193,8 +191,13 @@ func (a *app) requests(ctx context.Context, src *sources, args []string) ([]tran
 	if err != nil {
 		return nil, err
 	}
+	var missing []error
 	for _, w := range list {
 		images, err := w.source.Images(ctx, w.selector)
+		if errors.Is(err, fault.ErrMissing) {
+			missing = append(missing, err) // to tell of all at once
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -208,10 +211,10 @@ func (a *app) requests(ctx context.Context, src *sources, args []string) ([]tran
 				continue
 			}
 			seen[name] = i
-			requests = append(requests, transport.Request{Source: w.source, Image: i, Target: i.Name})
+			requests = append(requests, transport.Request{Source: w.source, Image: i, Target: i.Name, Listed: w.selector == ""})
 		}
 	}
-	return requests, nil
+	return requests, errors.Join(missing...)
 }
 
 // creationTime is now, or what SOURCE_DATE_EPOCH says (reproducible-builds.org).
@@ -229,28 +232,28 @@ func creationTime() (t time.Time, fixed bool, err error) {
 
 func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []signer, place bundle.Header, bases []usedBase) error {
 	v := struct {
-		Bundle   string       `json:"bundle"`
-		Size     int64        `json:"size"`
-		Name     string       `json:"name,omitempty"`
-		Sequence uint64       `json:"sequence,omitempty"`
-		Content  int64        `json:"content"` // bytes of layers and configs
-		Blobs    int          `json:"blobs"`
-		Apart    int          `json:"blobsTakenApart"` // of these
-		Held     int          `json:"blobsOfBases"`    // that a base has, and that were not even read
-		HeldSize int64        `json:"contentOfBases"`
-		Bases    []usedBase   `json:"bases,omitempty"`
-		Signers  []signer     `json:"signers"`
-		Images   []savedImage `json:"images"`
+		Bundle   string     `json:"bundle"`
+		Size     int64      `json:"size"`
+		Name     string     `json:"name,omitempty"`
+		Sequence uint64     `json:"sequence,omitempty"`
+		Content  int64      `json:"content"` // bytes of layers and configs
+		Blobs    int        `json:"blobs"`
+		Apart    int        `json:"blobsTakenApart"` // of these
+		Held     int        `json:"blobsOfBases"`    // that a base has, and that were not even read
+		HeldSize int64      `json:"contentOfBases"`
+		Bases    []usedBase `json:"bases,omitempty"`
+		Signers  []signer   `json:"signers"`
+		copyResult
 	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Bases: bases, Signers: append([]signer{}, who...)}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
-	v.Images = savedImages(plan)
+	v.copyResult = newCopyResult(plan)
 	v.Held, v.HeldSize = sink.Held()
 	return a.result(v, func(w io.Writer) {
 		for _, i := range v.Images {
 			i.print(w)
 		}
-		fmt.Fprintf(w, "%s: %s, %s in %s, %s as bundle%s\n", path, count(len(v.Images), "image"),
+		fmt.Fprintf(w, "%s: %s, %s in %s, %s as bundle%s\n", path, v.counted(),
 			size(v.Content), count(v.Blobs, "blob"), size(v.Size), less(v.Content, v.Size))
 		if v.Held > 0 {
 			fmt.Fprintf(w, "%s more, %s, as the bases have them\n", count(v.Held, "blob"), size(v.HeldSize))
@@ -263,29 +266,6 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		}
 		printWho(w, who)
 	})
-}
-
-// savedImages tells of the images of a plan.
-func savedImages(plan *transport.Plan) []savedImage {
-	var out []savedImage
-	for _, i := range plan.Images {
-		s := savedImage{
-			Name: i.Target.Name.String(), Digest: i.Target.Root.Digest.String(), MediaType: i.Target.Root.MediaType,
-			Size: i.Size, Platform: i.Platform,
-		}
-		for _, o := range i.Omitted {
-			s.Omitted = append(s.Omitted, o.Descriptor.Digest.String()+" "+o.Reason)
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-func (i *savedImage) print(w io.Writer) {
-	fmt.Fprintf(w, "%s  %s  %s\n", i.Digest, size(i.Size), i.Name)
-	for _, o := range i.Omitted {
-		fmt.Fprintf(w, "  left out: %s\n", o)
-	}
 }
 
 // printWho says who signs what was written.

@@ -141,18 +141,18 @@ func TestUpdateEndToEnd(t *testing.T) {
 
 	// The far engine, where the old image is called something else by now.
 	forget(t, engine)
-	u.load(t, u.full, enginePlace)
+	u.load(t, u.full, enginePlace.prefix)
 	u.runs(t, engine, "app:1", 1)
 	engine.Run(t, "tag", "app:1", "keep/this:old")
 	engine.Run(t, "rmi", "app:1")
-	u.load(t, u.update, enginePlace)
+	u.load(t, u.update, enginePlace.prefix)
 	u.runs(t, engine, "app:1", 2)
 	u.runs(t, engine, "keep/this:old", 1)
 
 	// With neither there is nothing to build on, and nothing is written.
 	forget(t, engine)
 	bare := parts.Registry(t)
-	for _, to := range []string{enginePlace, "docker://" + bare.Addr} {
+	for _, to := range []string{enginePlace.prefix, "docker://" + bare.Addr} {
 		o := inProcess(testContext, "load", "-i", u.update, "--key", u.pub, "--to", to)
 		if wrong := o.refusal(exitIncomplete); wrong != "" || !strings.Contains(o.errout, "looked in "+to) {
 			t.Errorf("%s: exit %d: %s\n%s", to, o.code, wrong, o.errout)
@@ -175,7 +175,7 @@ func TestUpdateEndToEnd(t *testing.T) {
 	if err := os.Link(u.full, filepath.Join(kept, "april.bale")); err != nil {
 		t.Fatal(err)
 	}
-	u.load(t, u.update, enginePlace, "--base", kept)
+	u.load(t, u.update, enginePlace.prefix, "--base", kept)
 	u.runs(t, engine, "app:1", 2)
 	u.load(t, u.update, "oci:"+u.path("out"), "--base", kept)
 	u.arrived(t, "oci:out:"+updatedName)
@@ -191,9 +191,9 @@ func TestUpdateFromInventory(t *testing.T) {
 	key, pub := testdata(t, "keys", "rsa.pem"), testdata(t, "keys", "rsa.pub")
 	far := parts.Registry(t)
 	list, update := u.path("far.bale"), u.path("update.bale")
-	for _, place := range [][]string{{enginePlace}, {enginePlace + "app:1"}, {"--all-tags", far.Image("library/app")}} {
+	for _, place := range [][]string{{enginePlace.prefix}, {enginePlace.prefix + "app:1"}, {"--all-tags", far.Image("library/app")}} {
 		forget(t, engine)
-		for _, to := range []string{enginePlace, "docker://" + far.Addr} {
+		for _, to := range []string{enginePlace.prefix, "docker://" + far.Addr} {
 			u.load(t, u.full, to)
 		}
 		mustRun(t, append([]string{"inventory", "--force", "-o", list, "--key", key}, place...)...)
@@ -204,7 +204,7 @@ func TestUpdateFromInventory(t *testing.T) {
 		mustRun(t, "save", "--force", "-o", update, "--key", u.key, "--base", list, "--base-key", pub, "oci:"+u.path("r2"))
 		u.muchSmaller(t, update)
 		// Whichever of the two was listed, the other has the same files.
-		u.load(t, update, enginePlace)
+		u.load(t, update, enginePlace.prefix)
 		u.runs(t, engine, "app:1", 2)
 		u.load(t, update, "docker://"+far.Addr)
 		u.arrived(t, far.Image("library/app:1"))
@@ -212,7 +212,7 @@ func TestUpdateFromInventory(t *testing.T) {
 
 	// An engine without images has nothing to list.
 	forget(t, engine)
-	o := inProcess(testContext, "inventory", "--unsigned", "-o", u.path("none.bale"), enginePlace)
+	o := inProcess(testContext, "inventory", "--unsigned", "-o", u.path("none.bale"), enginePlace.prefix)
 	if wrong := o.refusal(exitIncomplete); wrong != "" {
 		t.Errorf("inventory of nothing: exit %d: %s\n%s", o.code, wrong, o.errout)
 	}

@@ -15,6 +15,7 @@ func newVerify(a *app) *cobra.Command {
 	var trust trustFlags
 	var expected orderFlags
 	var bases earlierFlags
+	var there thereFlags
 	c := &cobra.Command{
 		Use:   "verify --key KEY FILE",
 		Short: "Verify who signed a bundle and that all of it is there, unaltered",
@@ -26,19 +27,26 @@ and nothing is asked of the network.
 An update carries only what its bases do not have. With --base, which names earlier
 bundles, all of it is rebuilt; without, all that it carries is checked, and what can
 be rebuilt from that alone, and it is said how many blobs need a base.
+
+With --at the place that the bundle was loaded into is read as well, every byte of
+it: each image must be there under its name, with every manifest and blob as its digest
+says. Exit code 5 tells that something is missing, 3 that something is another.
 ` + orderHelp,
 		Example: "  bale verify --key bale.pub app.bale\n  bale verify --key bale.pub --name edge edge.bale\n  bale verify --key bale.pub --base app.bale update.bale",
 		Args:    cobra.ExactArgs(1),
-		RunE:    func(cmd *cobra.Command, args []string) error { return a.verify(cmd, trust, expected, bases, args[0]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.verify(cmd, trust, expected, bases, there, args[0])
+		},
 	}
 	trust.add(c)
 	expected.add(c)
 	bases.add(c)
+	there.add(c)
 	a.jsonFlag(c)
 	return c
 }
 
-func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, earlier earlierFlags, path string) (err error) {
+func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, earlier earlierFlags, there thereFlags, path string) (err error) {
 	file, r, res, err := a.open(cmd, path, trust)
 	if err != nil {
 		return err
@@ -73,6 +81,10 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	at, err := a.verifyThere(cmd.Context(), there, r, m)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	m.finish()
 	v := struct {
 		Bundle   string   `json:"bundle"`
@@ -86,9 +98,10 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		Blobs    int      `json:"blobs"`
 		Update   bool     `json:"update"`
 		Left     int      `json:"blobsNotRebuilt"` // because they need a base
+		At       *proven  `json:"at,omitempty"`
 	}{
 		path, r.Header().ID, r.Header().Name, r.Header().Sequence, res.SumsDigest().String(), signersOf(res),
-		len(r.Index().Images), len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left,
+		len(r.Index().Images), len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left, at,
 	}
 	return a.result(v, func(w io.Writer) {
 		printSigners(w, v.Signers)
@@ -105,6 +118,9 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		fmt.Fprintf(w, "%s: good: %s, %s (%s), %s\n", path, count(v.Images, "image"), count(v.Packs, "pack"), size(r.PackBytes()), whole)
 		if left > 0 {
 			fmt.Fprintf(w, "an update: %d of %s need its bases and were not rebuilt; --base does that\n", left, count(v.Blobs, "blob"))
+		}
+		if at != nil {
+			at.print(w)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,18 +10,20 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"bale/bundle/fault"
+	"bale/transport/savelist"
+	"bale/transport/tarfile"
 )
 
 // Archive is an indexed docker-archive. Its methods and those of its images
 // may be called from several goroutines at once.
 type Archive struct {
-	r       io.ReaderAt
-	entries table
-	images  []*Image
+	where  string
+	tar    *tarfile.Tar
+	images []*Image
 
 	mu     sync.Mutex
 	layers map[int64]layer // by offset: what was found out by hashing
-	blobs  map[digest.Digest]entry
+	blobs  map[digest.Digest]tarfile.File
 }
 
 // Open indexes the docker-archive of size bytes in r, which must stay readable
@@ -28,11 +31,17 @@ type Archive struct {
 // layers are read by [Image.Manifest] and [Archive.Blob]. Malformed input is a
 // [fault.ErrDamaged]; a tar of sparse files is a [fault.ErrUnsupported].
 func Open(r io.ReaderAt, size int64) (*Archive, error) {
-	entries, err := scan(r, size)
+	const where = "docker-archive"
+	t, err := tarfile.Open(context.Background(), r, size, where, savelist.Name)
 	if err != nil {
 		return nil, err
 	}
-	a := &Archive{r: r, entries: entries, layers: map[int64]layer{}, blobs: map[digest.Digest]entry{}}
+	return newArchive(t, where)
+}
+
+// newArchive reads what the tar holds; where is what errors call it.
+func newArchive(t *tarfile.Tar, where string) (*Archive, error) {
+	a := &Archive{where: where, tar: t, layers: map[int64]layer{}, blobs: map[digest.Digest]tarfile.File{}}
 	items, err := a.list()
 	if err != nil {
 		return nil, err
@@ -56,47 +65,54 @@ func (a *Archive) Images() []*Image { return a.images }
 func (a *Archive) Blob(d digest.Digest) (*io.SectionReader, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e, ok := a.blobs[d]
+	f, ok := a.blobs[d]
 	if !ok {
 		return nil, false
 	}
-	return a.section(e), true
+	return a.tar.Section(f), true
 }
-
-func (a *Archive) section(e entry) *io.SectionReader { return io.NewSectionReader(a.r, e.off, e.size) }
 
 // list reads manifest.json.
 func (a *Archive) list() ([]Item, error) {
-	if _, ok := a.entries[listName]; !ok {
-		return nil, fault.WithHint(fault.Damaged("docker-archive: no %s in it", listName),
+	if !a.tar.Has(savelist.Name) {
+		return nil, fault.WithHint(fault.Damaged("%s: no %s in it", a.where, savelist.Name),
 			"docker save writes one; an archive from before Docker 1.10 must be loaded and saved again")
 	}
-	e, err := a.entries.file(listName)
+	f, err := a.file(savelist.Name)
 	if err != nil {
 		return nil, err
 	}
-	b, err := a.read(e, listName, MaxList)
+	b, err := a.read(f, savelist.Name, savelist.MaxSize)
 	if err != nil {
 		return nil, err
 	}
 	var items []Item
 	if err := json.Unmarshal(b, &items); err != nil {
-		return nil, fault.Damaged("docker-archive: %s: %w", listName, err)
+		return nil, fault.Damaged("%s: %s: %w", a.where, savelist.Name, err)
 	}
 	if items == nil {
-		return nil, fault.Damaged("docker-archive: %s is null", listName)
+		return nil, fault.Damaged("%s: %s is null", a.where, savelist.Name)
 	}
 	return items, nil
 }
 
-// read reads a whole entry of at most limit bytes.
-func (a *Archive) read(e entry, name string, limit int64) ([]byte, error) {
-	if e.size > limit {
-		return nil, fault.Damaged("docker-archive: %q has %d bytes, over the limit of %d", name, e.size, limit)
+// file finds the content behind a name from manifest.json, through links.
+func (a *Archive) file(name string) (tarfile.File, error) {
+	f, ok, err := a.tar.Find(name)
+	if err == nil && !ok {
+		err = fault.Damaged("%s: entry %q is not there", a.where, name)
 	}
-	b := make([]byte, e.size)
-	if _, err := io.ReadFull(a.section(e), b); err != nil {
-		return nil, fmt.Errorf("docker-archive: read %q: %w", name, err)
+	return f, err
+}
+
+// read reads a whole file of at most limit bytes.
+func (a *Archive) read(f tarfile.File, name string, limit int64) ([]byte, error) {
+	if f.Size > limit {
+		return nil, fault.Damaged("%s: %q has %d bytes, over the limit of %d", a.where, name, f.Size, limit)
+	}
+	b := make([]byte, f.Size)
+	if _, err := io.ReadFull(a.tar.Section(f), b); err != nil {
+		return nil, fmt.Errorf("%s: read %q: %w", a.where, name, err)
 	}
 	return b, nil
 }

@@ -2,17 +2,16 @@ package archive
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/fault"
+	"bale/transport/tarfile"
 )
 
 // layer is what reading a layer's entry once has told.
@@ -23,82 +22,65 @@ type layer struct {
 	err    error         // why they could not be unpacked
 }
 
-// magics are the compressions that image-spec has media types for.
-var magics = []struct {
-	magic []byte
-	media string
-	open  func(io.Reader) (io.ReadCloser, error)
-}{
-	{[]byte{0x1f, 0x8b}, v1.MediaTypeImageLayerGzip, openGzip},
-	{[]byte{0x28, 0xb5, 0x2f, 0xfd}, v1.MediaTypeImageLayerZstd, openZstd},
+// mediaTypes are those of image-spec for compressed layers.
+var mediaTypes = map[tarfile.Compression]string{
+	tarfile.Gzip: v1.MediaTypeImageLayerGzip, tarfile.Zstd: v1.MediaTypeImageLayerZstd,
 }
 
-func openGzip(r io.Reader) (io.ReadCloser, error) { return gzip.NewReader(r) }
-
-func openZstd(r io.Reader) (io.ReadCloser, error) {
-	d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(MaxWindow), zstd.WithDecoderLowmem(true))
-	if err != nil {
-		return nil, err
-	}
-	return d.IOReadCloser(), nil
-}
-
-// describe returns the descriptor of the layer at e, whose unpacked content
+// describe returns the descriptor of the layer f, whose unpacked content
 // must have the digest diffID, and makes it known to [Archive.Blob].
-func (a *Archive) describe(ctx context.Context, e entry, diffID digest.Digest) (v1.Descriptor, error) {
+func (a *Archive) describe(ctx context.Context, f tarfile.File, diffID digest.Digest) (v1.Descriptor, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	l, ok := a.layers[e.off]
+	l, ok := a.layers[f.Offset]
 	if !ok {
 		var err error
-		if l, err = hash(ctx, a.section(e)); err != nil {
+		if l, err = hash(ctx, a.tar.Section(f), a.where); err != nil {
 			return v1.Descriptor{}, err
 		}
-		a.layers[e.off] = l
+		a.layers[f.Offset] = l
 	}
-	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: l.digest, Size: e.size}
+	d := v1.Descriptor{MediaType: v1.MediaTypeImageLayer, Digest: l.digest, Size: f.Size}
 	switch {
 	case l.digest == diffID:
 	case l.media != "" && l.err != nil:
-		return v1.Descriptor{}, fault.Damaged("docker-archive: layer %s cannot be unpacked: %w", diffID, l.err)
+		return v1.Descriptor{}, fault.Damaged("%s: layer %s cannot be unpacked: %w", a.where, diffID, l.err)
 	case l.diffID == diffID:
 		d.MediaType = l.media
 	default:
-		return v1.Descriptor{}, fault.Damaged("docker-archive: the layer that should be %s is %s", diffID, l.digest)
+		return v1.Descriptor{}, fault.Damaged("%s: the layer that should be %s is %s", a.where, diffID, l.digest)
 	}
-	a.blobs[d.Digest] = e
+	a.blobs[d.Digest] = f
 	return d, nil
 }
 
 // hash reads a layer once. Only a failure to read is an error.
-func hash(ctx context.Context, r io.Reader) (layer, error) {
+func hash(ctx context.Context, r io.Reader, where string) (layer, error) {
 	src := &ctxReader{ctx: ctx, r: r}
 	raw := digest.SHA256.Digester()
-	head := make([]byte, 4)
+	head := make([]byte, tarfile.HeadSize)
 	n, err := io.ReadFull(src, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return layer{}, fmt.Errorf("docker-archive: read layer: %w", err)
+		return layer{}, fmt.Errorf("%s: read layer: %w", where, err)
 	}
 	tee := io.TeeReader(io.MultiReader(bytes.NewReader(head[:n]), src), raw.Hash())
 	var l layer
-	for _, m := range magics {
-		if bytes.HasPrefix(head[:n], m.magic) {
-			l.media = m.media
-			l.diffID, l.err = unpacked(m.open, tee)
-		}
+	c := tarfile.Detect(head[:n])
+	if l.media = mediaTypes[c]; l.media != "" {
+		l.diffID, l.err = unpacked(c, tee)
 	}
 	// What the decompressor left belongs to the blob, too. An error of the
 	// reader itself shows here again.
 	if _, err := io.Copy(io.Discard, tee); err != nil {
-		return layer{}, fmt.Errorf("docker-archive: read layer: %w", err)
+		return layer{}, fmt.Errorf("%s: read layer: %w", where, err)
 	}
 	l.digest = raw.Digest()
 	return l, nil
 }
 
 // unpacked returns the digest of the content of a compressed stream.
-func unpacked(open func(io.Reader) (io.ReadCloser, error), r io.Reader) (digest.Digest, error) {
-	z, err := open(r)
+func unpacked(c tarfile.Compression, r io.Reader) (digest.Digest, error) {
+	z, err := c.Unpack(r)
 	if err != nil {
 		return "", err
 	}

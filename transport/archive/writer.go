@@ -2,7 +2,6 @@ package archive
 
 import (
 	"archive/tar"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -10,6 +9,7 @@ import (
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/fault"
+	"bale/transport/savelist"
 )
 
 // Writer writes a docker-archive front to back. The same calls give the same
@@ -70,19 +70,27 @@ func (w *Writer) Name(d digest.Digest) string { return w.written[d] }
 
 // Close adds manifest.json, without which an archive is none, and ends the tar.
 func (w *Writer) Close(items []Item) error {
-	if items == nil {
-		items = []Item{} // engines refuse null
-	}
-	b, err := json.Marshal(items)
+	b, err := savelist.Marshal(items)
 	if err != nil {
 		return err
 	}
-	if err := w.header(listName, int64(len(b))); err != nil {
+	if err := w.file(savelist.Name, b); err != nil {
+		return err
+	}
+	return w.end()
+}
+
+func (w *Writer) file(name string, b []byte) error {
+	if err := w.header(name, int64(len(b))); err != nil {
 		return err
 	}
 	if _, err := w.tw.Write(b); err != nil {
-		return fmt.Errorf("docker-archive: write %s: %w", listName, err)
+		return fmt.Errorf("docker-archive: write %s: %w", name, err)
 	}
+	return nil
+}
+
+func (w *Writer) end() error {
 	if err := w.tw.Close(); err != nil {
 		return fmt.Errorf("docker-archive: write end: %w", err)
 	}

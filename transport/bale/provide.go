@@ -196,8 +196,8 @@ func (b *Bases) fetch(ctx context.Context, r *bundle.Reader, lacking []uint32, p
 		group.Go(func() error {
 			// The raw bytes may be compressed themselves, and be cut as they are.
 			err := f.layer(gctx, l, l.Digest == want[l.Index].DiffID)
-			if errors.Is(err, fault.ErrMissing) {
-				return nil // deleted since: then it is not there
+			if errors.Is(err, fault.ErrMissing) || errors.Is(err, fault.ErrDamaged) {
+				return nil // deleted since, or damaged: then it is not there
 			}
 			return err
 		})

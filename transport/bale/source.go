@@ -20,6 +20,7 @@ import (
 // File is a bundle file that was opened but is not trusted yet.
 type File struct {
 	f        *os.File
+	name     string
 	size     int64
 	envelope *bundle.Envelope
 }
@@ -36,10 +37,16 @@ func Open(ctx context.Context, path string) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open bundle: %w", err)
 	}
-	b := &File{f: f}
+	return FromFile(ctx, f, path)
+}
+
+// FromFile takes in the envelope of a bundle file that is open, and that errors
+// call name. It owns f, also if it fails.
+func FromFile(ctx context.Context, f *os.File, name string) (*File, error) {
+	b := &File{f: f, name: name}
 	if err := b.scan(ctx); err != nil {
 		_ = f.Close() // only read from
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return b, nil
 }
@@ -70,8 +77,8 @@ func checkRegular(fi os.FileInfo) error {
 // Size returns the file's size in bytes.
 func (f *File) Size() int64 { return f.size }
 
-// Path returns the path that the file was opened by.
-func (f *File) Path() string { return f.f.Name() }
+// Path returns the path that the file was opened by, or what errors call it.
+func (f *File) Path() string { return f.name }
 
 // Envelope returns what package verify decides about.
 func (f *File) Envelope() *bundle.Envelope { return f.envelope }
@@ -80,7 +87,7 @@ func (f *File) Envelope() *bundle.Envelope { return f.envelope }
 func (f *File) Trust(ctx context.Context, v bundle.Voucher) (*bundle.Reader, error) {
 	r, err := bundle.Open(ctx, f.envelope, v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.f.Name(), err)
+		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
 	return r, nil
 }
@@ -90,7 +97,7 @@ func (f *File) Trust(ctx context.Context, v bundle.Voucher) (*bundle.Reader, err
 func (f *File) TrustIndex(ctx context.Context, v bundle.Voucher) (*bundle.Reader, error) {
 	r, err := bundle.OpenIndex(ctx, f.envelope, v)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.f.Name(), err)
+		return nil, fmt.Errorf("%s: %w", f.name, err)
 	}
 	return r, nil
 }

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -21,13 +22,13 @@ const sweepTime = 30 * time.Second
 // image that the engine refuses changes none, not even those of the images
 // before it. An image without a tag gets no name, since an engine keeps no
 // digests of manifests.
-func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
+func (s *classicSink) Commit(ctx context.Context, images []transport.Image) error {
 	if err := s.finish(ctx, images); err != nil {
 		return err
 	}
 	for _, img := range images {
 		id := s.noted(img.Root.Digest).id
-		if err := s.check(ctx, id.String(), id); err != nil {
+		if err := s.e.check(ctx, id.String(), id); err != nil {
 			return err
 		}
 	}
@@ -36,7 +37,7 @@ func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
 		if img.Name.Tag == "" {
 			continue
 		}
-		if err := s.tag(ctx, img); err != nil {
+		if err := s.e.tag(ctx, img.Name, s.noted(img.Root.Digest).id); err != nil {
 			return transport.Partly(err, named)
 		}
 		named = append(named, img)
@@ -45,22 +46,23 @@ func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
 	return nil
 }
 
-func (s *Sink) tag(ctx context.Context, img transport.Image) error {
-	id, tag := s.noted(img.Root.Digest).id, img.Name.Repository()+":"+img.Name.Tag
-	if _, err := s.e.api.ImageTag(ctx, client.ImageTagOptions{Source: id.String(), Target: tag}); err != nil {
-		return s.e.fail("tag "+tag, err)
+// tag gives an image a name that has a tag.
+func (e *engine) tag(ctx context.Context, name transport.Name, id digest.Digest) error {
+	tag := name.Repository() + ":" + name.Tag
+	if _, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id.String(), Target: tag}); err != nil {
+		return e.fail("tag "+tag, err)
 	}
-	return s.check(ctx, tag, id)
+	return e.check(ctx, tag, id)
 }
 
 // finish completes the load, if there is one.
-func (s *Sink) finish(ctx context.Context, images []transport.Image) error {
+func (s *classicSink) finish(ctx context.Context, images []transport.Image) error {
 	var items []archive.Item
 	seen, zstd := map[digest.Digest]bool{}, false
 	for _, img := range images {
 		m := s.noted(img.Root.Digest)
 		if m == nil {
-			return fmt.Errorf("docker engine %s: commit: manifest %s of %s was not written", s.e.host, img.Root.Digest, img.Name)
+			return fmt.Errorf("%s: commit: manifest %s of %s was not written", s.e, img.Root.Digest, img.Name)
 		}
 		if m.held || seen[img.Root.Digest] {
 			continue
@@ -78,47 +80,56 @@ func (s *Sink) finish(ctx context.Context, images []transport.Image) error {
 	if s.load == nil {
 		return ctx.Err()
 	}
-	err := s.load.finish(ctx, items)
-	if err != nil && zstd && ctx.Err() == nil {
+	err := s.load.finish(ctx, func(w *archive.Writer) error { return w.Close(items) })
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if lost := s.stacks.lost(ctx); lost != nil {
+		return lost
+	}
+	if zstd {
 		return fault.WithHint(err, "a layer is compressed with zstd, which engines before Docker 23.0 cannot unpack")
 	}
 	return err
 }
 
 // check makes sure that the engine knows the image id as ref.
-func (s *Sink) check(ctx context.Context, ref string, id digest.Digest) error {
-	res, ok, err := s.e.inspect(ctx, ref)
+func (e *engine) check(ctx context.Context, ref string, id digest.Digest) error {
+	res, ok, err := e.inspect(ctx, ref)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("docker engine %s: %s is not there after it was loaded", s.e.host, ref)
+		return fmt.Errorf("%s: %s is not there after it was loaded", e, ref)
 	}
-	got, err := s.e.id(res)
+	got, err := e.id(res)
 	if err != nil {
 		return err
 	}
 	if got != id {
-		return fmt.Errorf("docker engine %s: %s is image %s after it was loaded, not %s", s.e.host, ref, got, id)
+		return fmt.Errorf("%s: %s is image %s after it was loaded, not %s", e, ref, got, id)
 	}
 	return nil
 }
 
-// sweep removes images that a failed run has brought and that have no name.
-// It does what it can: the failure that came before is what the user hears of,
-// and an engine before 25.0 that was left in the middle of a load goes on with
-// it, so that an image without a name may still appear.
-func (s *Sink) sweep() {
+// sweep removes images that a failed run has brought and that have no name but
+// those that it gave. It does what it can: the failure that came before is what
+// the user hears of, and an engine before 25.0 that was left in the middle of a
+// load goes on with it, so that an image without a name may still appear.
+func (e *engine) sweep(fresh []digest.Digest, given map[transport.Name]bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)
 	defer cancel()
-	for _, id := range s.fresh {
-		res, ok, err := s.e.inspect(ctx, id.String())
+	for _, id := range fresh {
+		res, ok, err := e.inspect(ctx, id.String())
 		if err != nil {
 			return
 		}
-		if !ok || len(res.RepoTags)+len(res.RepoDigests) > 0 {
-			continue
+		others := slices.ContainsFunc(slices.Concat(res.RepoTags, res.RepoDigests), func(s string) bool {
+			n, err := transport.ParseName(s)
+			return err != nil || !given[n]
+		})
+		if ok && !others {
+			_, _ = e.api.ImageRemove(ctx, id.String(), client.ImageRemoveOptions{PruneChildren: true, Force: len(given) > 0})
 		}
-		_, _ = s.e.api.ImageRemove(ctx, id.String(), client.ImageRemoveOptions{PruneChildren: true})
 	}
 }

@@ -87,8 +87,9 @@ func TestConformanceSink(t *testing.T) {
 		d := emptyEngine(t)
 		set := ownSet(t)
 		return conformance.Place{
-			Set:  set,
-			Sink: func(t *testing.T) transport.Sink { return openSink(t, d.Host) },
+			Set:   set,
+			Sink:  func(t *testing.T) transport.Sink { return openSink(t, d.Host) },
+			Start: func(t *testing.T, s transport.Sink, images []transport.Image) { plan(t, s, set, images) },
 			Visible: func(t *testing.T, name transport.Name) bool {
 				return d.Run(t, "images", "--quiet", name.String()) != ""
 			},
@@ -100,28 +101,11 @@ func TestConformanceSink(t *testing.T) {
 				if id := idOf(t, d, img.Name.String()); id != m.Config.Digest.String() {
 					t.Errorf("%s is image %s, not %s", img.Name, id, m.Config.Digest)
 				}
-				src := openSource(t, d.Host)
-				got := images(t, src, img.Name.String())[0]
-				_, m, err := read(t.Context(), src, got)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, l := range m.Layers {
-					r, err := opener(src, got, l)(t.Context())
-					if err != nil {
-						t.Fatal(err)
-					}
-					if _, err := io.Copy(io.Discard, r); err != nil {
-						t.Errorf("%s: %v", img.Name, err)
-					}
-					if err := r.Close(); err != nil {
-						t.Error(err)
-					}
-				}
+				wantReadable(t, openSource(t, d.Host), img.Name)
 			},
 			Leftovers: func(t *testing.T) []string {
 				settle(t, d)
-				return strings.Fields(d.Run(t, "images", "--quiet", "--filter", "dangling=true"))
+				return dangling(t, d)
 			},
 		}
 	})

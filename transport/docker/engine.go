@@ -1,13 +1,13 @@
-// Package docker is the place docker-daemon: a Docker engine, through its API.
+// Package docker is the places docker-daemon: and containers-storage:, engines
+// that are spoken to through Docker's API: Docker, and Podman.
 //
-// It speaks to engines that keep images in the classic store (graph drivers)
-// and to what answers like one. Such an engine knows an image by the digest of
-// its config, the image ID, and keeps neither manifests nor compressed layers:
-// what is read from it has a manifest that bale makes, and what is written to
-// it keeps its image ID but not its manifest's digest.
-//
-// An engine that keeps images in containerd's store is refused for now, since
-// reading it this way would lose digests that it has.
+// They keep images in one of three ways, which each have a source and a sink.
+// Docker's classic store (graph drivers) knows an image by the digest of its
+// config, the image ID, and keeps neither manifests nor compressed layers: what is
+// read from it has a manifest that bale makes, and what is written to it keeps its
+// image ID but not its manifest's digest. Podman's store unpacks layers too, but
+// remembers the manifest an image came with. Docker with containerd's store,
+// which is what a new engine has, keeps everything as it was.
 package docker
 
 import (
@@ -16,12 +16,13 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
+	"slices"
 	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
+	"github.com/moby/moby/client/pkg/versions"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/fault"
@@ -29,59 +30,96 @@ import (
 
 // Options says which engine to use.
 type Options struct {
-	// Host is the engine's address: unix://PATH, npipe://PATH or tcp://HOST:PORT.
-	// Without it DOCKER_HOST counts, and then the system's usual socket. The
-	// certificates for TLS are those of DOCKER_CERT_PATH, DOCKER_TLS_VERIFY.
+	// Host is the engine's address: unix://PATH, npipe://PATH, tcp://HOST:PORT or
+	// ssh://HOST. Without it the environment counts as it does for the engine's own
+	// command: for Docker DOCKER_HOST, DOCKER_CONTEXT and the context in use; for
+	// Podman CONTAINER_HOST. Then come the usual sockets.
 	Host string
+
+	// Podman is set to look for Podman and not for Docker. What answers may be
+	// either: it is asked.
+	Podman bool
 
 	// Exported, if not nil, is called with the bytes that came in since the
 	// call before while the engine exports images.
 	Exported func(bytes int64)
 }
 
+// store is how an engine keeps images.
+type store int
+
+const (
+	classicStore store = iota
+	containerdStore
+	podmanStore
+)
+
 // engine is a connection to an engine that has answered.
 type engine struct {
 	api      *client.Client
 	host     string
+	podman   bool
+	store    store
+	unpacks  bool // tells by how much it has unpacked whether it could
 	platform v1.Platform
 	exported func(int64) // never nil
 }
 
+// String returns what to call the engine in a message.
+func (e *engine) String() string {
+	if e.podman {
+		return "podman " + e.host
+	}
+	return "docker engine " + e.host
+}
+
+// oldestContainerd is the first version of the API that tells what an engine with
+// containerd's store has of an image (Docker 28).
+const oldestContainerd = "1.48"
+
 // connect finds the engine and asks what it is.
 func connect(ctx context.Context, opts Options) (*engine, error) {
-	host := opts.Host
-	if host == "" {
-		host = os.Getenv(client.EnvOverrideHost)
-	}
-	setup := []client.Opt{client.WithTLSClientConfigFromEnv(), client.WithAPIVersionFromEnv()}
-	if host != "" {
-		if strings.HasPrefix(host, "ssh://") {
-			return nil, fault.WithHint(fault.Unsupported("docker engine %s: ssh is not supported", host),
-				"forward its socket: ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock HOST, and use unix:///tmp/docker.sock")
-		}
-		setup = append(setup, client.WithHost(host))
-	}
-	api, err := client.New(setup...)
+	api, host, err := opts.client()
 	if err != nil {
-		return nil, fault.WithHint(fault.Usage("docker engine %s: %w", host, err),
-			"an engine's address looks like unix:///var/run/docker.sock or tcp://host:2376; see DOCKER_HOST, DOCKER_CERT_PATH and DOCKER_API_VERSION")
+		return nil, err
 	}
-	e := &engine{api: api, host: api.DaemonHost(), exported: opts.Exported}
+	e := &engine{api: api, host: host, podman: opts.Podman, exported: opts.Exported}
 	if e.exported == nil {
 		e.exported = func(int64) {}
 	}
-	info, err := api.Info(ctx, client.InfoOptions{})
-	if err != nil {
+	if err := e.ask(ctx); err != nil {
 		_ = api.Close() // nothing was sent over it that could be lost
-		return nil, e.fail("connect", err)
-	}
-	e.platform = platform(info.Info)
-	if inContainerd(info.Info) {
-		_ = api.Close()
-		return nil, fault.WithHint(fault.Unsupported("docker engine %s: images in containerd's store are not supported", e.host),
-			"go through a registry, or switch the engine's feature containerd-snapshotter off")
+		return nil, err
 	}
 	return e, nil
+}
+
+// ask finds out what the engine is.
+func (e *engine) ask(ctx context.Context) error {
+	info, err := e.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return e.fail("connect", err)
+	}
+	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
+	if err != nil {
+		return e.fail("ask its version", err)
+	}
+	e.platform = platform(info.Info)
+	e.podman = slices.ContainsFunc(version.Components, func(c system.ComponentVersion) bool { return c.Name == "Podman Engine" })
+	switch {
+	case e.podman:
+		e.store = podmanStore
+	case !inContainerd(info.Info):
+		e.store = classicStore
+	case versions.LessThan(e.api.ClientVersion(), oldestContainerd):
+		return fault.WithHint(fault.Unsupported("%s: it keeps images in containerd's store and its API is %s, older than %s", e, e.api.ClientVersion(), oldestContainerd),
+			"update it to Docker 28, go through a registry, or switch its feature containerd-snapshotter off")
+	default:
+		e.store = containerdStore
+		// Others unpack layers when they are needed (stargz, nydus, soci).
+		e.unpacks = info.Info.Driver == "overlayfs" || info.Info.Driver == "native"
+	}
+	return nil
 }
 
 // inContainerd reports whether images are in containerd's store. The engine
@@ -98,12 +136,16 @@ func inContainerd(info system.Info) bool {
 // fail adds the engine and what was tried to an error of the client, and
 // advice if there was no engine to talk to.
 func (e *engine) fail(doing string, err error) error {
-	out := fmt.Errorf("docker engine %s: %s: %w", e.host, doing, err)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || !client.IsErrConnectionFailed(err) {
+	out := fmt.Errorf("%s: %s: %w", e, doing, err)
+	switch {
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || !client.IsErrConnectionFailed(err):
 		return out
-	}
-	if e.denied() {
+	case e.denied() && e.podman:
+		return fault.WithHint(out, "you may not use the socket: it is another user's; your own Podman has one below XDG_RUNTIME_DIR")
+	case e.denied():
 		return fault.WithHint(out, "you may not use the engine's socket: run as root, or as a member of the socket's group (often docker)")
+	case e.podman:
+		return fault.WithHint(out, "check that its service runs (systemctl --user start podman.socket); CONTAINER_HOST names another")
 	}
 	return fault.WithHint(out, "check that the engine runs and that this is its address; DOCKER_HOST names another")
 }
@@ -126,7 +168,7 @@ func (e *engine) denied() bool {
 // inspect returns what the engine calls by a name or ID; ok is false if that
 // is nothing.
 func (e *engine) inspect(ctx context.Context, ref string) (res client.ImageInspectResult, ok bool, err error) {
-	res, err = e.api.ImageInspect(ctx, ref)
+	res, err = e.api.ImageInspect(ctx, ref, client.ImageInspectWithManifests(e.store == containerdStore))
 	switch {
 	case cerrdefs.IsNotFound(err):
 		return res, false, nil

@@ -65,8 +65,8 @@ func TestConnectRefused(t *testing.T) {
 		{"no engine behind it", "unix://" + dead, nil, "DOCKER_HOST"},
 		{"nobody listens", "tcp://" + parts.FreeAddr(t), nil, "DOCKER_HOST"},
 		{"no address", "somewhere", fault.ErrUsage, "unix://"},
-		{"ssh", "ssh://host", fault.ErrUnsupported, "ssh -"},
-		{"images in containerd", fakeEngine(t, `{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"OSType":"linux"}`, nil),
+		{"no ssh address", "ssh://", fault.ErrUsage, "ssh://user@host"},
+		{"images in containerd, old", fakeEngine(t, `{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"OSType":"linux"}`, nil),
 			fault.ErrUnsupported, "registry"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -23,14 +23,39 @@ const (
 	inspecting = 4
 )
 
-var _ transport.Holding = (*Source)(nil)
+var (
+	_ transport.Holding = (*classicSource)(nil)
+	_ transport.Holding = (*storeSource)(nil)
+)
+
+// exporter is a source that has what its engine has exported.
+type exporter interface {
+	export(ctx context.Context, refs []ref) error
+	// unpacked opens a layer of what was exported, by its diff id.
+	unpacked(ctx context.Context, diffID digest.Digest) (io.ReadCloser, error)
+}
 
 // FindLayers implements [transport.Holding]. An engine is one whole: all its
 // images count, those without a name too, and those whose repositories are
 // among near are taken first if there is a choice. Few images are chosen that
 // have the layers, and exported when the first layer is opened, all at once.
 // An engine has layers unpacked, so they are found by diff id.
-func (s *Source) FindLayers(ctx context.Context, near []transport.Name, want []transport.Layer) ([]transport.FoundLayer, error) {
+func (s *classicSource) FindLayers(ctx context.Context, near []transport.Name, want []transport.Layer) ([]transport.FoundLayer, error) {
+	return s.e.findLayers(ctx, s, near, want)
+}
+
+// FindLayers implements [transport.Holding] as that of other engines does: what
+// blobs an image has, this one does not tell before it exports it, but only what
+// its layers unpack to, of the platform that suits it best.
+func (s *storeSource) FindLayers(ctx context.Context, near []transport.Name, want []transport.Layer) ([]transport.FoundLayer, error) {
+	return s.e.findLayers(ctx, s, near, want)
+}
+
+func (s *classicSource) unpacked(ctx context.Context, diffID digest.Digest) (io.ReadCloser, error) {
+	return s.Blob(ctx, transport.Image{}, v1.Descriptor{Digest: diffID})
+}
+
+func (e *engine) findLayers(ctx context.Context, from exporter, near []transport.Name, want []transport.Layer) ([]transport.FoundLayer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -42,11 +67,11 @@ func (s *Source) FindLayers(ctx context.Context, near []transport.Name, want []t
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	images, err := s.e.holders(ctx, near)
+	images, err := e.holders(ctx, near)
 	if err != nil {
 		return nil, err
 	}
-	h := &held{s: s, images: cover(images, wanted), turn: make(chan struct{}, 1)}
+	h := &held{e: e, from: from, images: cover(images, wanted), turn: make(chan struct{}, 1)}
 	has := map[digest.Digest]bool{}
 	for _, img := range h.images {
 		for _, l := range img.layers {
@@ -186,7 +211,8 @@ func cover(images []holder, wanted map[digest.Digest]bool) []holder {
 
 // held is images that have layers which were found.
 type held struct {
-	s      *Source
+	e      *engine
+	from   exporter
 	images []holder
 	turn   chan struct{} // held while the engine exports, so that waiting for it can end
 }
@@ -197,7 +223,7 @@ func (h *held) opener(layer digest.Digest) transport.Opener {
 		if err := h.export(ctx, layer); err != nil {
 			return nil, err
 		}
-		return h.s.Blob(ctx, transport.Image{}, v1.Descriptor{Digest: layer})
+		return h.from.unpacked(ctx, layer)
 	}
 }
 
@@ -217,14 +243,14 @@ func (h *held) export(ctx context.Context, layer digest.Digest) error {
 	for i, img := range h.images {
 		refs[i].id = img.id
 	}
-	err := h.s.export(ctx, refs)
+	err := h.from.export(ctx, refs)
 	if err == nil || ctx.Err() != nil {
 		return err
 	}
 	// What an engine says of an image that is gone differs.
 	for _, img := range h.images {
-		if _, ok, ierr := h.s.e.inspect(ctx, img.id.String()); ierr == nil && !ok {
-			return transport.Gone(layer, fmt.Errorf("docker engine %s: no image %s", h.s.e.host, img))
+		if _, ok, ierr := h.e.inspect(ctx, img.id.String()); ierr == nil && !ok {
+			return transport.Gone(layer, fmt.Errorf("%s: no image %s", h.e, img))
 		}
 	}
 	return err

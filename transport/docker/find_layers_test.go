@@ -47,7 +47,7 @@ func layersOf(t *testing.T, d *parts.DockerPart, ref string) []transport.Layer {
 	return out
 }
 
-func findLayers(t *testing.T, s *Source, want []transport.Layer, near ...string) []transport.FoundLayer {
+func findLayers(t *testing.T, s *classicSource, want []transport.Layer, near ...string) []transport.FoundLayer {
 	t.Helper()
 	var names []transport.Name
 	for _, s := range near {

@@ -10,14 +10,18 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/client"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/blob"
 	"bale/transport"
+	"bale/transport/conformance"
 	"bale/transport/parts"
 )
 
@@ -27,12 +31,45 @@ func TestMain(m *testing.M) { os.Exit(parts.Main(m)) }
 // the test.
 func emptyEngine(t *testing.T) *parts.DockerPart {
 	t.Helper()
-	d := parts.SharedDocker(t)
-	if left := d.Run(t, "images", "--all", "--quiet"); left != "" {
-		t.Fatalf("an earlier test left images: %s", left)
+	return emptied(t, parts.SharedDocker(t))
+}
+
+func emptied(t *testing.T, d *parts.DockerPart) *parts.DockerPart {
+	t.Helper()
+	if left := listed(t, d); len(left) > 0 {
+		t.Fatalf("an earlier test left images: %v", left)
 	}
-	t.Cleanup(func() { d.Run(t, "image", "prune", "--all", "--force") })
+	t.Cleanup(func() { removeAll(t, d) })
 	return d
+}
+
+// removeAll removes all images, whatever they are called.
+func removeAll(t *testing.T, d *parts.DockerPart) {
+	t.Helper()
+	for n := -1; n != len(listed(t, d)); { // one may be in another's way
+		n = len(listed(t, d))
+		for _, img := range listed(t, d) {
+			_, _ = d.Try("rmi", "--force", img.ID) // or have gone with it
+		}
+	}
+	if left := listed(t, d); len(left) > 0 {
+		t.Errorf("images are left: %v", left)
+	}
+}
+
+// listed returns all images. The docker command does not show every one.
+func listed(t *testing.T, d *parts.DockerPart) []image.Summary {
+	t.Helper()
+	api, err := client.New(client.WithHost(d.Host))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = api.Close() }()
+	res, err := api.ImageList(context.Background(), client.ImageListOptions{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Items
 }
 
 // build makes two images on one base: example/hello:1, which prints "hello",
@@ -83,7 +120,7 @@ func layer(t *testing.T, name string, data []byte) []byte {
 	return b.Bytes()
 }
 
-func openSource(t *testing.T, host string) *Source {
+func openSource(t *testing.T, host string) *classicSource {
 	t.Helper()
 	s, err := NewSource(t.Context(), Options{Host: host})
 	if err != nil {
@@ -94,16 +131,16 @@ func openSource(t *testing.T, host string) *Source {
 			t.Error(err)
 		}
 	})
-	return s
+	return s.(*classicSource)
 }
 
-func openSink(t *testing.T, host string) *Sink {
+func openSink(t *testing.T, host string) *classicSink {
 	t.Helper()
 	s, err := NewSink(t.Context(), Options{Host: host})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s
+	return s.(*classicSink)
 }
 
 func images(t *testing.T, s transport.Source, selectors ...string) []transport.Image {
@@ -206,13 +243,143 @@ func settle(t *testing.T, d *parts.DockerPart) {
 // fakeEngine answers as an engine does that says info, and load to a load.
 func fakeEngine(t *testing.T, info string, load http.HandlerFunc) string {
 	t.Helper()
+	return fake(t, "1.41", "{}", info, "", load)
+}
+
+// fakes answer as engines of each kind do, and load to a load.
+var fakes = map[string]func(t *testing.T, load http.HandlerFunc) string{
+	"classic": func(t *testing.T, load http.HandlerFunc) string {
+		return fake(t, "1.41", "{}", `{"OSType":"linux","Architecture":"x86_64"}`, "[]", load)
+	},
+	"store": func(t *testing.T, load http.HandlerFunc) string {
+		return fake(t, "1.53", "{}", `{"DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"OSType":"linux","Architecture":"x86_64"}`, "[]", load)
+	},
+	"podman": func(t *testing.T, load http.HandlerFunc) string {
+		return fake(t, "1.41", `{"Components":[{"Name":"Podman Engine"}]}`, `{"OSType":"linux","Architecture":"amd64"}`, "[]", load)
+	},
+}
+
+func fake(t *testing.T, api, version, info, list string, load http.HandlerFunc) string {
+	t.Helper()
+	says := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) }
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
-	mux.HandleFunc("GET /v1.41/info", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, info) })
+	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", api) })
+	mux.HandleFunc("GET /v"+api+"/version", says(version))
+	mux.HandleFunc("GET /v"+api+"/info", says(info))
+	if list != "" {
+		mux.HandleFunc("GET /v"+api+"/images/json", says(list))
+	}
 	if load != nil {
-		mux.HandleFunc("POST /v1.41/images/load", load)
+		mux.HandleFunc("POST /v"+api+"/images/load", load)
 	}
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)
 	return "tcp://" + s.Listener.Addr().String()
+}
+
+// amd64 is the platform of the engines that tests run.
+var amd64 = v1.Platform{OS: "linux", Architecture: "amd64"}
+
+func anySource(t *testing.T, host string) transport.Source {
+	t.Helper()
+	s, err := NewSource(t.Context(), Options{Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func anySink(t *testing.T, host string) transport.Sink {
+	t.Helper()
+	s, err := NewSink(t.Context(), Options{Host: host})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// copyAll copies images as the engine of bale does.
+func copyAll(t *testing.T, host string, src transport.Source, images []transport.Image) *transport.Plan {
+	t.Helper()
+	sink := anySink(t, host)
+	var requests []transport.Request
+	for _, img := range images {
+		requests = append(requests, transport.Request{Source: src, Image: img, Target: img.Name})
+	}
+	p, err := transport.Copy(t.Context(), requests, sink, transport.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// plan tells a sink of images before they are written.
+func plan(t *testing.T, s transport.Sink, set *conformance.Set, images []transport.Image) {
+	t.Helper()
+	for _, img := range images {
+		m, err := transport.ParseManifest(img.Root.MediaType, set.Content[img.Root.Digest])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.(transport.Planning).Plan(t.Context(), img, set.Content[img.Root.Digest], set.Content[m.Config.Digest]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// dangling lists the images without a name.
+func dangling(t *testing.T, d *parts.DockerPart) []string {
+	t.Helper()
+	var ids []string
+	for _, img := range listed(t, d) {
+		if len(img.RepoTags) == 0 || slices.Equal(img.RepoTags, []string{nameless}) {
+			ids = append(ids, img.ID)
+		}
+	}
+	return ids
+}
+
+// wantReadable fails the test unless all layers of an image can be read, and
+// closes the source.
+func wantReadable(t *testing.T, src transport.Source, name transport.Name) {
+	t.Helper()
+	img := images(t, src, name.String())[0]
+	_, m, err := read(t.Context(), src, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range m.Layers {
+		r, err := opener(src, img, l)(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func decode[T any](t *testing.T, b []byte) (v T) {
+	t.Helper()
+	if err := json.Unmarshal(b, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
@@ -17,9 +18,12 @@ import (
 // about 100 for an image.
 const maxAnswer = 16 << 20
 
-// load is one docker-archive on its way into an engine. The engine takes up
-// nothing before it has read the whole archive, so one that is broken off
-// leaves nothing there.
+// maxSaid is how much of its last words is kept, in bytes.
+const maxSaid = 2000
+
+// load is one archive on its way into an engine. The engine takes up nothing
+// before it has read the whole archive, so one that is broken off leaves no
+// image there.
 type load struct {
 	e      *engine
 	w      *archive.Writer
@@ -28,6 +32,7 @@ type load struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the engine has answered
 	answer error         // to be read after done
+	said   string        // what else the engine has to say, likewise
 }
 
 // startLoad begins a load that outlives ctx, which is that of one call only.
@@ -38,47 +43,52 @@ func (e *engine) startLoad(ctx context.Context) *load {
 	l.w = archive.NewWriter(l)
 	go func() {
 		defer close(l.done)
-		l.answer = e.load(ctx, r)
+		l.said, l.answer = e.load(ctx, r)
 		_ = r.Close() // never fails; frees a writer that still waits
 	}()
 	return l
 }
 
-// load sends an archive and reads the whole answer.
-func (e *engine) load(ctx context.Context, r io.Reader) error {
+// load sends an archive and reads the whole answer, of which it returns the last
+// words.
+func (e *engine) load(ctx context.Context, r io.Reader) (said string, err error) {
 	res, err := e.api.ImageLoad(ctx, r, client.ImageLoadWithQuiet(true))
 	if err != nil {
-		return e.fail("load", err)
+		return "", e.fail("load", err)
 	}
-	err = answered(io.LimitReader(res, maxAnswer))
+	said, err = answered(io.LimitReader(res, maxAnswer))
 	if cerr := res.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
-		return e.fail("load", err)
+		return said, e.fail("load", err)
 	}
-	return nil
+	return said, nil
 }
 
 // answered reads an engine's stream of messages to the end and returns the
-// error in it, if any.
-func answered(r io.Reader) error {
+// error in it, if any, or else the last words.
+func answered(r io.Reader) (said string, err error) {
 	dec := json.NewDecoder(r)
 	for {
 		var m struct {
+			Stream string            `json:"stream"`
 			Error  string            `json:"error"`
 			Detail *jsonstream.Error `json:"errorDetail"`
 		}
 		err := dec.Decode(&m)
 		switch {
 		case errors.Is(err, io.EOF):
-			return nil
+			return said, nil
 		case err != nil:
-			return fmt.Errorf("read its answer: %w", err)
+			return said, fmt.Errorf("read its answer: %w", err)
 		case m.Detail != nil:
-			return m.Detail
+			return said, m.Detail
 		case m.Error != "":
-			return errors.New(m.Error)
+			return said, errors.New(m.Error)
+		case m.Stream != "":
+			said = strings.TrimSpace(said + "\n" + strings.TrimSpace(m.Stream))
+			said = said[max(0, len(said)-maxSaid):]
 		}
 	}
 }
@@ -108,16 +118,18 @@ func (l *load) do(ctx context.Context, f func(*archive.Writer) error) error {
 		return ctx.Err()
 	case l.cut && l.answer != nil:
 		return l.answer
+	case l.cut && l.said != "":
+		return fmt.Errorf("%s: load: it stopped reading and said %q", l.e, l.said)
 	case l.cut:
-		return fmt.Errorf("docker engine %s: load: it stopped reading and gave no reason", l.e.host)
+		return fmt.Errorf("%s: load: it stopped reading and gave no reason", l.e)
 	}
 	return err
 }
 
-// finish ends the archive and waits for the engine to take it up.
-func (l *load) finish(ctx context.Context, items []archive.Item) error {
+// finish ends the archive as end does, and waits for the engine to take it up.
+func (l *load) finish(ctx context.Context, end func(*archive.Writer) error) error {
 	err := l.do(ctx, func(w *archive.Writer) error {
-		if err := w.Close(items); err != nil {
+		if err := end(w); err != nil {
 			return err
 		}
 		return l.pipe.Close()
@@ -138,8 +150,28 @@ func (l *load) finish(ctx context.Context, items []archive.Item) error {
 // abort breaks the load off, so that the engine sees no end of the archive.
 // It does nothing after the engine's answer.
 func (l *load) abort() {
+	if l == nil {
+		return
+	}
 	_ = l.pipe.CloseWithError(errAborted) // never fails
 	l.cancel()
+}
+
+// lastWords is what the engine said at the end, which has come.
+func (l *load) lastWords() string {
+	if l == nil {
+		return ""
+	}
+	return l.said
+}
+
+// close breaks the load off, if it goes on, and waits for its end.
+func (l *load) close() {
+	if l == nil {
+		return
+	}
+	l.abort()
+	<-l.done
 }
 
 var errAborted = errors.New("load broken off")

@@ -154,14 +154,14 @@ func TestSinkRawLayersAreCheckedHere(t *testing.T) {
 				}
 			}
 			root := set.Images[0].Root
-			m, err := parse(root.MediaType, set.Content[root.Digest])
+			m, err := (&engine{}).parse(root, set.Content[root.Digest])
 			if err != nil {
 				return err
 			}
 			if err := sink.WriteManifest(ctx, root, set.Images, set.Content[root.Digest]); err != nil {
 				return err
 			}
-			return sink.load.finish(ctx, []archive.Item{m.item(sink.load.w)})
+			return sink.load.finish(ctx, func(w *archive.Writer) error { return w.Close([]archive.Item{m.item(w)}) })
 		}()
 		if cerr := sink.Close(); cerr != nil {
 			t.Error(cerr)

@@ -15,55 +15,63 @@ import (
 	"bale/transport/archive"
 )
 
-// Sink writes images into an engine. Blobs go into one docker-archive that
-// streams into the engine as they come, without a file on this side; the
-// engine keeps it in its own temporary folder (of DOCKER_TMPDIR or below its
-// data root) until it is complete.
-type Sink struct {
+// NewSink connects to an engine to write to it.
+func NewSink(ctx context.Context, opts Options) (transport.Sink, error) {
+	e, err := connect(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	switch e.store {
+	case containerdStore:
+		return newStoreSink(e), nil
+	case podmanStore:
+		return newPodmanSink(e), nil
+	}
+	return &classicSink{e: e, manifests: map[digest.Digest]*manifest{}, raw: newRawLayers(), stacks: stacks{e: e}}, nil
+}
+
+// classicSink writes images into an engine with the classic store. Blobs go into
+// one docker-archive that streams into the engine as they come, without a file on
+// this side; the engine keeps it in its own temporary folder (of DOCKER_TMPDIR or
+// below its data root) until it is complete. Layers that the engine has where the
+// images have them are not sent: it does not look for those in the archive.
+type classicSink struct {
 	e         *engine
 	load      *load           // nil until there is something to load
 	fresh     []digest.Digest // IDs that the engine did not have
 	committed bool
 	raw       rawLayers
+	stacks    stacks
 
 	mu        sync.Mutex // for Holds, which need not be called in order
 	manifests map[digest.Digest]*manifest
 }
 
 // note keeps what an image consists of, by its manifest's digest.
-func (s *Sink) note(d digest.Digest, m *manifest) {
+func (s *classicSink) note(d digest.Digest, m *manifest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.manifests[d] = m
 }
 
 // noted returns nil for a manifest that is not known.
-func (s *Sink) noted(d digest.Digest) *manifest {
+func (s *classicSink) noted(d digest.Digest) *manifest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.manifests[d]
 }
 
-// NewSink connects to an engine.
-func NewSink(ctx context.Context, opts Options) (*Sink, error) {
-	e, err := connect(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	return &Sink{e: e, manifests: map[digest.Digest]*manifest{}, raw: newRawLayers()}, nil
-}
-
 // Properties implements [transport.Sink].
-func (s *Sink) Properties() transport.Properties {
+func (s *classicSink) Properties() transport.Properties {
 	p := s.e.platform
-	return transport.Properties{Ordered: true, Platform: &p, ForgetsManifest: true}
+	return transport.Properties{Ordered: true, Platform: &p, NoReferrers: true, ForgetsManifest: true}
 }
 
 // Holds implements [transport.Sink]: it reports whether the engine has an
 // image of this ID. A manifest of something else than a container image is a
 // [fault.ErrUnsupported].
-func (s *Sink) Holds(ctx context.Context, img transport.Image, content []byte) (bool, error) {
-	m, err := s.parse(img.Root, content)
+func (s *classicSink) Holds(ctx context.Context, img transport.Image, content []byte) (bool, error) {
+	m, err := s.e.parse(img.Root, content)
 	if err != nil {
 		return false, err
 	}
@@ -76,20 +84,29 @@ func (s *Sink) Holds(ctx context.Context, img transport.Image, content []byte) (
 	return m.held, nil
 }
 
-// Has implements [transport.Sink]. An engine knows no compressed layers, and
-// does not tell which raw ones it could reuse.
-func (s *Sink) Has(context.Context, v1.Descriptor, []transport.Image) (bool, error) {
-	return false, nil
+// Plan implements [transport.Planning].
+func (s *classicSink) Plan(ctx context.Context, img transport.Image, content, config []byte) error {
+	p, ok, err := s.stacks.plan(ctx, img.Root, content, config)
+	if ok {
+		s.stacks.keep(img.Root.Digest, p)
+	}
+	return err
+}
+
+// Has implements [transport.Sink]. An engine knows a layer by what it unpacks to
+// and by what lies below it, so it can only tell for images that were planned.
+func (s *classicSink) Has(ctx context.Context, d v1.Descriptor, images []transport.Image) (bool, error) {
+	return s.stacks.has(d.Digest, images), ctx.Err()
 }
 
 // WriteBlob implements [transport.Sink]. If the content turns out to be bad,
 // the stream into the engine is broken off and nothing more can be written.
-func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Image, open transport.Opener) error {
+func (s *classicSink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Image, open transport.Opener) error {
 	if !transport.IsConfig(d.MediaType) {
 		return s.write(ctx, open, func(w *archive.Writer, r io.Reader) error { return w.WriteBlob(d, r) })
 	}
 	if d.Size > archive.MaxConfig {
-		return fault.Unsupported("docker engine %s: config %s has %d bytes, over the limit of %d", s.e.host, d.Digest, d.Size, archive.MaxConfig)
+		return fault.Unsupported("%s: config %s has %d bytes, over the limit of %d", s.e, d.Digest, d.Size, archive.MaxConfig)
 	}
 	return s.write(ctx, open, func(w *archive.Writer, r io.Reader) error {
 		if w.Has(d.Digest) {
@@ -105,7 +122,7 @@ func (s *Sink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transport.Ima
 
 // WriteRaw implements [transport.Unpacking]: an engine would only unpack the
 // layer again.
-func (s *Sink) WriteRaw(ctx context.Context, d v1.Descriptor, size int64, _ []transport.Image, open transport.Opener) error {
+func (s *classicSink) WriteRaw(ctx context.Context, d v1.Descriptor, size int64, _ []transport.Image, open transport.Opener) error {
 	return s.write(ctx, open, func(w *archive.Writer, r io.Reader) error {
 		if w.Has(d.Digest) {
 			return nil
@@ -119,7 +136,7 @@ func (s *Sink) WriteRaw(ctx context.Context, d v1.Descriptor, size int64, _ []tr
 	})
 }
 
-func (s *Sink) write(ctx context.Context, open transport.Opener, f func(*archive.Writer, io.Reader) error) error {
+func (s *classicSink) write(ctx context.Context, open transport.Opener, f func(*archive.Writer, io.Reader) error) error {
 	r, err := open(ctx)
 	if err != nil {
 		return err
@@ -136,51 +153,38 @@ func (s *Sink) write(ctx context.Context, open transport.Opener, f func(*archive
 
 // WriteManifest implements [transport.Sink]: it takes note of what the image
 // consists of.
-func (s *Sink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []transport.Image, content []byte) error {
+func (s *classicSink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []transport.Image, content []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m, err := s.parse(d, content)
+	m, err := s.e.parse(d, content)
 	if err != nil {
 		return err
 	}
 	for _, b := range append([]v1.Descriptor{{Digest: m.id}}, m.layers...) {
-		if s.load == nil || !s.load.w.Has(b.Digest) {
-			return fault.Missing("docker engine %s: blob %s of manifest %s was not written", s.e.host, b.Digest, d.Digest)
+		if (s.load == nil || !s.load.w.Has(b.Digest)) && !s.stacks.has(b.Digest, []transport.Image{{Root: d}}) {
+			return fault.Missing("%s: blob %s of manifest %s was not written", s.e, b.Digest, d.Digest)
 		}
 	}
 	if err := s.raw.check(m); err != nil {
 		s.load.abort()
-		return fmt.Errorf("docker engine %s: %s: %w", s.e.host, d.Digest, err)
+		return fmt.Errorf("%s: %s: %w", s.e, d.Digest, err)
 	}
 	s.note(d.Digest, m)
 	return nil
 }
 
-func (s *Sink) parse(d v1.Descriptor, content []byte) (*manifest, error) {
-	if transport.IsIndex(d.MediaType) {
-		return nil, fmt.Errorf("docker engine %s: %s is an index, not the manifest for one platform", s.e.host, d.Digest)
-	}
-	m, err := parse(d.MediaType, content)
-	if err != nil {
-		return nil, fmt.Errorf("docker engine %s: %s: %w", s.e.host, d.Digest, err)
-	}
-	return m, nil
-}
-
 // Close implements [transport.Sink].
-func (s *Sink) Close() error {
-	if s.load != nil {
-		s.load.abort()
-		<-s.load.done
-	}
+func (s *classicSink) Close() error {
+	s.load.close()
 	if !s.committed {
-		s.sweep()
+		s.e.sweep(s.fresh, nil)
 	}
 	return s.e.api.Close()
 }
 
 var (
-	_ transport.Sink      = (*Sink)(nil)
-	_ transport.Unpacking = (*Sink)(nil)
+	_ transport.Sink      = (*classicSink)(nil)
+	_ transport.Planning  = (*classicSink)(nil)
+	_ transport.Unpacking = (*classicSink)(nil)
 )

@@ -33,27 +33,27 @@ func TestSinkBrokenOff(t *testing.T) {
 
 	for _, c := range []struct {
 		name string
-		do   func(sink *Sink) error
+		do   func(sink *classicSink) error
 		want error
 	}{
-		{"closed without commit", func(sink *Sink) error {
+		{"closed without commit", func(sink *classicSink) error {
 			return write(t.Context(), sink, set.Source(), set.Images)
 		}, nil},
-		{"bad content", func(sink *Sink) error {
+		{"bad content", func(sink *classicSink) error {
 			src := conformance.Inject(t, set.Source(), flip)
 			return write(t.Context(), sink, src, set.Images)
 		}, fault.ErrDamaged},
-		{"source fails", func(sink *Sink) error {
+		{"source fails", func(sink *classicSink) error {
 			src := conformance.Inject(t, set.Source(), conformance.FailRead(bad.Digest, bad.Size/2))
 			return write(t.Context(), sink, src, set.Images)
 		}, conformance.ErrInjected},
-		{"ended while a blob is written", func(sink *Sink) error {
+		{"ended while a blob is written", func(sink *classicSink) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			src := conformance.Inject(t, set.Source(), conformance.Hook(bad.Digest, bad.Size/2, cancel))
 			return write(ctx, sink, src, set.Images)
 		}, context.Canceled},
-		{"ended before commit", func(sink *Sink) error {
+		{"ended before commit", func(sink *classicSink) error {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if err := write(ctx, sink, set.Source(), set.Images); err != nil {
@@ -62,7 +62,7 @@ func TestSinkBrokenOff(t *testing.T) {
 			cancel()
 			return sink.Commit(ctx, set.Images)
 		}, context.Canceled},
-		{"commit of what was not written", func(sink *Sink) error {
+		{"commit of what was not written", func(sink *classicSink) error {
 			if err := write(t.Context(), sink, set.Source(), set.Images[:1]); err != nil {
 				return err
 			}
@@ -174,13 +174,23 @@ func TestSinkEngineStops(t *testing.T) {
 			_, _ = io.WriteString(w, `{"stream":"Loaded image: example/plain:1.0"}`)
 		}, "not there"},
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			host := fakeEngine(t, `{"OSType":"linux","Architecture":"x86_64"}`, c.load)
-			err := transfer(t, host, set.Source(), set.Images)
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), host) {
-				t.Errorf("%v, want %q and the host", err, c.want)
-			}
-		})
+		for kind, fake := range fakes {
+			t.Run(c.name+", "+kind, func(t *testing.T) {
+				host := fake(t, c.load)
+				sink := anySink(t, host)
+				var requests []transport.Request
+				for _, img := range set.Images {
+					requests = append(requests, transport.Request{Source: set.Source(), Image: img, Target: img.Name})
+				}
+				_, err := transport.Copy(t.Context(), requests, sink, transport.Options{})
+				if cerr := sink.Close(); cerr != nil {
+					t.Errorf("Close: %v", cerr)
+				}
+				if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), host) {
+					t.Errorf("%v, want %q and the host", err, c.want)
+				}
+			})
+		}
 	}
 }
 
@@ -188,24 +198,23 @@ func TestSinkEngineStops(t *testing.T) {
 // from one that is complete.
 func TestSinkNoEnd(t *testing.T) {
 	set := conformance.New(t, "example").Only("plain")
-	read := make(chan error, 1)
-	host := fakeEngine(t, `{"OSType":"linux","Architecture":"x86_64"}`, func(_ http.ResponseWriter, r *http.Request) {
-		_, err := io.Copy(io.Discard, r.Body)
-		read <- err
-	})
-	sink := openSink(t, host)
-	if err := write(t.Context(), sinkOf{sink}, set.Source(), set.Images); err != nil {
-		t.Fatal(err)
-	}
-	if err := sink.Close(); err != nil {
-		t.Error(err)
-	}
-	if err := <-read; err == nil {
-		t.Error("the engine saw a proper end")
+	layer := set.Graph(t, set.Images...).Layers[0]
+	for kind, fake := range fakes {
+		t.Run(kind, func(t *testing.T) {
+			read := make(chan error, 1)
+			sink := anySink(t, fake(t, func(_ http.ResponseWriter, r *http.Request) {
+				_, err := io.Copy(io.Discard, r.Body)
+				read <- err
+			}))
+			if err := sink.WriteBlob(t.Context(), layer, set.Images, opener(set.Source(), set.Images[0], layer)); err != nil {
+				t.Fatal(err)
+			}
+			if err := sink.Close(); err != nil {
+				t.Error(err)
+			}
+			if err := <-read; err == nil {
+				t.Error("the engine saw a proper end")
+			}
+		})
 	}
 }
-
-// sinkOf is a sink whose engine need not answer what it holds.
-type sinkOf struct{ *Sink }
-
-func (sinkOf) Holds(context.Context, transport.Image, []byte) (bool, error) { return false, nil }

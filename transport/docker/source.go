@@ -14,11 +14,24 @@ import (
 	"bale/transport"
 )
 
-// Source reads images from an engine. What [Source.Images] selects is exported
-// by the engine right then and kept until Close in a temporary file that has
-// no name, so that it goes away even when bale is killed; TMPDIR needs room
-// for the unpacked layers of all images. Everything else is read from there.
-type Source struct {
+// NewSource connects to an engine to read from it.
+func NewSource(ctx context.Context, opts Options) (transport.Source, error) {
+	e, err := connect(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	if e.store == containerdStore {
+		return &storeSource{e: e}, nil
+	}
+	return &classicSource{e: e, made: map[digest.Digest]v1.Descriptor{}, roots: map[digest.Digest][]byte{}}, nil
+}
+
+// classicSource reads images from an engine that unpacks layers. What
+// [classicSource.Images] selects is exported by the engine right then and kept
+// until Close in a temporary file that has no name, so that it goes away even when
+// bale is killed; TMPDIR needs room for the unpacked layers of all images.
+// Everything else is read from there.
+type classicSource struct {
 	e *engine
 
 	exporting sync.Mutex // held while the engine exports
@@ -29,20 +42,11 @@ type Source struct {
 	roots   map[digest.Digest][]byte        // and their content by digest
 }
 
-// NewSource connects to an engine.
-func NewSource(ctx context.Context, opts Options) (*Source, error) {
-	e, err := connect(ctx, opts)
-	if err != nil {
-		return nil, err
-	}
-	return &Source{e: e, made: map[digest.Digest]v1.Descriptor{}, roots: map[digest.Digest][]byte{}}, nil
-}
-
 // Images implements [transport.Source]. The selector is a name by Docker's
 // rules, or an image ID, whole or short, with or without "sha256:"; an image
 // chosen by ID is called by the first of its names. "" selects every image
 // that has a name, once for each name, sorted.
-func (s *Source) Images(ctx context.Context, selector string) ([]transport.Image, error) {
+func (s *classicSource) Images(ctx context.Context, selector string) ([]transport.Image, error) {
 	refs, err := s.e.find(ctx, selector)
 	if err != nil {
 		return nil, err
@@ -61,7 +65,7 @@ func (s *Source) Images(ctx context.Context, selector string) ([]transport.Image
 
 // Prepare implements [transport.Preparer]: one export for all selectors, since
 // an engine exports the layers that images share once for each time it is asked.
-func (s *Source) Prepare(ctx context.Context, selectors []string) error {
+func (s *classicSource) Prepare(ctx context.Context, selectors []string) error {
 	var all []ref
 	for _, sel := range selectors {
 		refs, err := s.e.find(ctx, sel)
@@ -74,7 +78,7 @@ func (s *Source) Prepare(ctx context.Context, selectors []string) error {
 }
 
 // export fetches those of the images that no earlier call fetched.
-func (s *Source) export(ctx context.Context, refs []ref) error {
+func (s *classicSource) export(ctx context.Context, refs []ref) error {
 	s.exporting.Lock()
 	defer s.exporting.Unlock()
 	ids := s.lacking(refs)
@@ -97,7 +101,7 @@ func (s *Source) export(ctx context.Context, refs []ref) error {
 }
 
 // lacking returns the IDs that were not exported, sorted, each once.
-func (s *Source) lacking(refs []ref) []digest.Digest {
+func (s *classicSource) lacking(refs []ref) []digest.Digest {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var ids []digest.Digest
@@ -111,7 +115,7 @@ func (s *Source) lacking(refs []ref) []digest.Digest {
 }
 
 // Manifest implements [transport.Source].
-func (s *Source) Manifest(ctx context.Context, _ transport.Image, d v1.Descriptor) ([]byte, error) {
+func (s *classicSource) Manifest(ctx context.Context, _ transport.Image, d v1.Descriptor) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -119,13 +123,13 @@ func (s *Source) Manifest(ctx context.Context, _ transport.Image, d v1.Descripto
 	defer s.mu.Unlock()
 	b, ok := s.roots[d.Digest]
 	if !ok {
-		return nil, fault.Missing("docker engine %s: no manifest %s in what it exported", s.e.host, d.Digest)
+		return nil, fault.Missing("%s: no manifest %s in what it exported", s.e, d.Digest)
 	}
 	return b, nil
 }
 
 // Blob implements [transport.Source].
-func (s *Source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
+func (s *classicSource) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -136,14 +140,14 @@ func (s *Source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (
 			return io.NopCloser(r), nil
 		}
 	}
-	return nil, fault.Missing("docker engine %s: no blob %s in what it exported", s.e.host, d.Digest)
+	return nil, fault.Missing("%s: no blob %s in what it exported", s.e, d.Digest)
 }
 
 // Local implements [transport.Local]: what was exported lies in a file.
-func (s *Source) Local() bool { return true }
+func (s *classicSource) Local() bool { return true }
 
 // Close implements [transport.Source].
-func (s *Source) Close() error {
+func (s *classicSource) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	errs := []error{s.e.api.Close()}
@@ -155,7 +159,7 @@ func (s *Source) Close() error {
 }
 
 var (
-	_ transport.Source   = (*Source)(nil)
-	_ transport.Local    = (*Source)(nil)
-	_ transport.Preparer = (*Source)(nil)
+	_ transport.Source   = (*classicSource)(nil)
+	_ transport.Local    = (*classicSource)(nil)
+	_ transport.Preparer = (*classicSource)(nil)
 )

@@ -17,13 +17,9 @@ import (
 
 // Commit implements [transport.Sink]: it replaces index.json in one step.
 func (s *sink) Commit(ctx context.Context, images []transport.Image) error {
-	if err := s.admit(images...); err != nil {
-		return err
-	}
-	if s.hasRef && len(images) != 1 {
-		return fault.Usage("oci:%s:%s names one image, but there are %d", s.dir, s.ref, len(images))
-	}
-	entries, err := s.entries(ctx, images)
+	entries, err := s.entries(images, func(img transport.Image) (bool, error) {
+		return s.Has(ctx, img.Root, []transport.Image{img})
+	})
 	if err != nil {
 		return err
 	}
@@ -38,7 +34,7 @@ func (s *sink) Commit(ctx context.Context, images []transport.Image) error {
 	if err != nil {
 		return err
 	}
-	content, err := marshalIndex(merge(s.dir, idx, entries))
+	content, err := marshalIndex(merge(s.local, idx, entries))
 	if err != nil {
 		return fmt.Errorf("commit oci:%s: %w", s.dir, err)
 	}
@@ -49,37 +45,6 @@ func (s *sink) Commit(ctx context.Context, images []transport.Image) error {
 	defer s.mu.Unlock()
 	s.committed = true
 	return nil
-}
-
-// entries returns what index.json is to say of images, whose roots must be
-// there.
-func (s *sink) entries(ctx context.Context, images []transport.Image) ([]v1.Descriptor, error) {
-	local := localRepository(s.dir)
-	known := make(map[nameKey]digest.Digest)
-	var entries []v1.Descriptor
-	for _, img := range images {
-		if img.Name == (transport.Name{}) && !s.hasRef {
-			return nil, fault.Usage("oci:%s: image %s has no name", s.dir, img.Root.Digest)
-		}
-		if !isImage(img.Root.MediaType) {
-			return nil, fault.Unsupported("oci:%s: %s has media type %q, which is not an image's", s.dir, img.Name, img.Root.MediaType)
-		}
-		ok, err := s.Has(ctx, img.Root, []transport.Image{img})
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, fault.Missing("oci:%s: %s: its manifest %s was not written", s.dir, img.Name, img.Root.Digest)
-		}
-		d := newEntry(img, s.ref)
-		n := nameOf(local, d)
-		if other, ok := known[keyOf(n)]; ok && other != d.Digest {
-			return nil, fault.Usage("oci:%s: two images are to be called %s: %s and %s", s.dir, n, other, d.Digest)
-		}
-		known[keyOf(n)] = d.Digest
-		entries = append(entries, d)
-	}
-	return entries, nil
 }
 
 // marshalIndex writes an index out and makes sure that it can be read again.

@@ -180,6 +180,11 @@ func readAll(ctx context.Context, g *conformance.Graph, dir string) error {
 	if err != nil {
 		return err
 	}
+	return readSource(ctx, g, src)
+}
+
+// readSource reads and closes a source.
+func readSource(ctx context.Context, g *conformance.Graph, src transport.Source) error {
 	defer func() { _ = src.Close() }()
 	images, err := src.Images(ctx, "")
 	if err != nil {

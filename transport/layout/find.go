@@ -12,7 +12,7 @@ import (
 
 // all returns every image. Two that have one name but differ are an
 // [fault.ErrUsage]: whoever copies them must say which.
-func all(dir string, entries []entry) ([]transport.Image, error) {
+func all(where string, entries []entry) ([]transport.Image, error) {
 	var found []transport.Image
 	known := make(map[nameKey]digest.Digest)
 	for _, e := range entries {
@@ -22,19 +22,19 @@ func all(dir string, entries []entry) ([]transport.Image, error) {
 			known[keyOf(e.name)] = e.desc.Digest
 			found = append(found, e.image())
 		case d != e.desc.Digest:
-			return nil, fault.WithHint(fault.Usage("oci:%s: two images are called %s: %s and %s", dir, e.name, d, e.desc.Digest),
-				"name one of them by its digest: oci:%s:%s", dir, e.desc.Digest)
+			return nil, fault.WithHint(fault.Usage("%s: two images are called %s: %s and %s", where, e.name, d, e.desc.Digest),
+				"name one of them by its digest: %s:%s", where, e.desc.Digest)
 		}
 	}
 	if len(found) == 0 {
-		return nil, fault.Missing("oci:%s: the layout holds no image", dir)
+		return nil, fault.Missing("%s: the layout holds no image", where)
 	}
 	return found, nil
 }
 
 // find returns the one image that a selector names. What it says exactly goes
 // before a digest, that before a name by Docker's rules, and that before a tag.
-func find(dir string, entries []entry, selector string) (transport.Image, error) {
+func find(where string, entries []entry, selector string) (transport.Image, error) {
 	d, notDigest := digest.Parse(strings.TrimPrefix(selector, "@"))
 	n, notName := transport.ParseName(selector)
 	for _, match := range []func(e entry) bool{
@@ -48,11 +48,11 @@ func find(dir string, entries []entry, selector string) (transport.Image, error)
 		case len(found) == 1, len(found) > 1 && notDigest == nil:
 			return found[0].image(), nil
 		case len(found) > 1:
-			return transport.Image{}, fault.WithHint(fault.Usage("oci:%s: %q names %d images", dir, selector, len(found)),
+			return transport.Image{}, fault.WithHint(fault.Usage("%s: %q names %d images", where, selector, len(found)),
 				"name one of them: %s", choices(found))
 		}
 	}
-	err := fault.Missing("oci:%s: no image %q", dir, selector)
+	err := fault.Missing("%s: no image %q", where, selector)
 	if len(entries) > 0 {
 		err = fault.WithHint(err, "it holds %s", choices(entries))
 	}

@@ -39,9 +39,9 @@ func (s *source) stat(ctx context.Context, _ transport.Image, d v1.Descriptor) (
 		return 0, false, err
 	}
 	if err := blob.Check(d.Digest, 0); err != nil {
-		return 0, false, fmt.Errorf("oci:%s: %w", s.f.dir, err)
+		return 0, false, fmt.Errorf("%s: %w", s.r.where, err)
 	}
-	file, size, err := s.f.open(blobPath(d), "blob "+d.Digest.String())
+	file, size, err := s.r.files.open(blobPath(d), "blob "+d.Digest.String())
 	switch {
 	case errors.Is(err, fault.ErrMissing), errors.Is(err, fault.ErrDamaged):
 		return 0, false, nil

@@ -26,21 +26,11 @@ type entry struct {
 	name transport.Name
 }
 
+// nameless reports whether the entry has no name but its digest.
+func (e *entry) nameless() bool { return e.ref == "" && e.full == "" }
+
 func isImage(mediaType string) bool {
 	return transport.IsIndex(mediaType) || transport.IsManifest(mediaType)
-}
-
-// readIndex reads and checks index.json.
-func (f *folder) readIndex() (v1.Index, error) {
-	content, err := f.readSmall(v1.ImageIndexFile, maxIndex)
-	if err != nil {
-		return v1.Index{}, err
-	}
-	idx, err := parseIndex(content)
-	if err != nil {
-		return v1.Index{}, fmt.Errorf("oci:%s: %s: %w", f.dir, v1.ImageIndexFile, err)
-	}
-	return idx, nil
 }
 
 // parseIndex reads index.json and checks what image-spec (image-index.md)
@@ -108,10 +98,9 @@ func newIndex() v1.Index {
 	return v1.Index{Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex, Manifests: []v1.Descriptor{}}
 }
 
-// images returns the entries that are images, in order. A layout at dir whose
-// images have no names of their own names them after itself.
-func images(dir string, idx v1.Index) []entry {
-	local := localRepository(dir)
+// images returns the entries that are images, in order. Those that have no more
+// than a tag are in the repository local.
+func images(local string, idx v1.Index) []entry {
 	var entries []entry
 	for _, d := range idx.Manifests {
 		if isImage(d.MediaType) {

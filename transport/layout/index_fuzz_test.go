@@ -40,7 +40,7 @@ func FuzzIndex(f *testing.F) {
 			}
 			return
 		}
-		entries := images("/srv/layout", idx)
+		entries := images("layout", idx)
 		var own []v1.Descriptor
 		for _, e := range entries {
 			own = append(own, e.desc)
@@ -48,7 +48,7 @@ func FuzzIndex(f *testing.F) {
 			if err != nil || n != e.name {
 				t.Fatalf("name %s is read as %s (%v)", e.name, n, err)
 			}
-			img, err := find("/srv/layout", entries, e.desc.Digest.String())
+			img, err := find("oci:/srv/layout", entries, e.desc.Digest.String())
 			if err != nil || img.Root.Digest != e.desc.Digest {
 				t.Fatalf("%s is not found by its digest: %v", e.desc.Digest, err)
 			}
@@ -56,7 +56,7 @@ func FuzzIndex(f *testing.F) {
 				t.Fatalf("%s has neither tag nor digest", e.name)
 			}
 		}
-		out, err := marshalIndex(merge("/srv/layout", idx, own))
+		out, err := marshalIndex(merge("layout", idx, own))
 		if err != nil {
 			t.Fatalf("rewrite: %v", err)
 		}

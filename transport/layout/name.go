@@ -48,16 +48,34 @@ func fullName(s string) (transport.Name, bool) {
 	return n, err == nil
 }
 
-// localRepository is the repository of images that have no more than a tag: the
-// base name of the layout's folder, made to fit the grammar of a repository's
-// path component (distribution/reference).
+// archiveSuffixes are what a file's name ends in that says only what it is.
+var archiveSuffixes = []string{".gz", ".zst", ".tgz", ".tar", ".oci"}
+
+// LocalRepository is the repository of images in an archive that have no more
+// than a tag: the file's name without what says only that it is one.
+func LocalRepository(file string) string {
+	base := filepath.Base(file)
+	for _, suffix := range archiveSuffixes {
+		base = strings.TrimSuffix(base, suffix)
+	}
+	return component(base)
+}
+
+// localRepository is the repository of images in a folder that have no more
+// than a tag: the folder's name.
 func localRepository(dir string) string {
 	if abs, err := filepath.Abs(dir); err == nil {
 		dir = abs
 	}
+	return component(filepath.Base(dir))
+}
+
+// component makes a name fit the grammar of a repository's path component
+// (distribution/reference).
+func component(name string) string {
 	var b strings.Builder
 	var sep string
-	for _, r := range strings.ToLower(filepath.Base(dir)) {
+	for _, r := range strings.ToLower(name) {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
 			sep += string(r)
 			continue
@@ -72,10 +90,13 @@ func localRepository(dir string) string {
 		b.WriteRune(r)
 	}
 	if b.Len() == 0 {
-		return "layout"
+		return noName
 	}
 	return b.String()
 }
+
+// noName is the repository of images in a layout whose own name makes none.
+const noName = "layout"
 
 // separator returns s if it may stand between two words of a path component,
 // else what may.

@@ -51,8 +51,7 @@ func newEntry(img transport.Image, ref string) v1.Descriptor {
 // merge puts entries, which have names of their own, into an index: each takes
 // the place of the one that has its name, or goes to the end. All else stays
 // as it is.
-func merge(dir string, idx v1.Index, entries []v1.Descriptor) v1.Index {
-	local := localRepository(dir)
+func merge(local string, idx v1.Index, entries []v1.Descriptor) v1.Index {
 	update := make(map[nameKey]v1.Descriptor)
 	for _, d := range entries {
 		update[keyOf(nameOf(local, d))] = d

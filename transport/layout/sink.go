@@ -18,18 +18,10 @@ import (
 	"bale/transport"
 )
 
-// Option changes how a layout is written.
-type Option func(*sink)
-
-// WithRef calls the one image that is written ref, as in "oci:DIR:REF": a tag
-// or a full name. A second image is a [fault.ErrUsage].
-func WithRef(ref string) Option { return func(s *sink) { s.ref, s.hasRef = ref, true } }
-
 // sink writes a layout. Nothing is made before something is written.
 type sink struct {
-	dir    string
-	ref    string
-	hasRef bool
+	naming
+	dir string
 
 	writing sync.Map // digest.Digest → *sync.Mutex: a blob is written once
 
@@ -38,7 +30,6 @@ type sink struct {
 	ready     map[digest.Algorithm]bool // the layout has a folder for such blobs
 	closed    bool
 	committed bool
-	only      *transport.Image        // the image that ref is for
 	good      map[digest.Digest]int64 // blobs whose content this run has verified, and their sizes
 	traces    traces                  // what this run has put there
 }
@@ -48,14 +39,13 @@ type sink struct {
 // but an image of the same name is replaced. A folder that holds something
 // else is a [fault.ErrUsage].
 func NewSink(dir string, opts ...Option) (transport.Sink, error) {
-	s := &sink{dir: dir, ready: make(map[digest.Algorithm]bool), good: make(map[digest.Digest]int64)}
-	for _, o := range opts {
-		o(s)
+	o, err := newOptions(opts)
+	if err != nil {
+		return nil, err
 	}
-	if s.hasRef {
-		if err := checkRef(s.ref); err != nil {
-			return nil, err
-		}
+	s := &sink{
+		dir: dir, ready: make(map[digest.Algorithm]bool), good: make(map[digest.Digest]int64),
+		naming: naming{where: "oci:" + dir, local: localRepository(dir), ref: o.ref, hasRef: o.hasRef},
 	}
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -79,25 +69,6 @@ func (s *sink) Properties() transport.Properties { return transport.Properties{}
 // the image would have to be hashed, which Has does where it is of use.
 func (s *sink) Holds(_ context.Context, img transport.Image, _ []byte) (bool, error) {
 	return false, s.admit(img)
-}
-
-// admit refuses a second image if the user gave a name for one.
-func (s *sink) admit(images ...transport.Image) error {
-	if !s.hasRef {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, img := range images {
-		if s.only == nil {
-			s.only = &img
-		}
-		if s.only.Name != img.Name || s.only.Root.Digest != img.Root.Digest {
-			return fault.WithHint(fault.Usage("oci:%s:%s names one image, but there are several: %s, %s", s.dir, s.ref, s.only.Name, img.Name),
-				"write to oci:%s, where every image keeps its own name", s.dir)
-		}
-	}
-	return nil
 }
 
 // Has implements [transport.Sink]. A blob counts only after its content was

@@ -69,20 +69,20 @@ func (t *traces) removeFolders() {
 
 // needed returns every blob that index.json reaches. Content that is not there
 // needs nothing; a manifest that cannot be understood is an error.
-func (f *folder) needed() (map[digest.Digest]bool, error) {
+func (r *reader) needed() (map[digest.Digest]bool, error) {
 	needed := make(map[digest.Digest]bool)
-	idx, err := f.readIndex()
+	idx, err := r.readIndex()
 	if errors.Is(err, fault.ErrMissing) {
 		return needed, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return needed, f.reach(needed, idx.Manifests, 0)
+	return needed, r.reach(needed, idx.Manifests, 0)
 }
 
 // reach adds to needed what descriptors lead to.
-func (f *folder) reach(needed map[digest.Digest]bool, ds []v1.Descriptor, depth int) error {
+func (r *reader) reach(needed map[digest.Digest]bool, ds []v1.Descriptor, depth int) error {
 	if depth > transport.MaxDepth {
 		return fault.Damaged("indexes are nested deeper than %d", transport.MaxDepth)
 	}
@@ -98,7 +98,7 @@ func (f *folder) reach(needed map[digest.Digest]bool, ds []v1.Descriptor, depth 
 			continue
 		}
 		// Cleaning up goes on when the run's own context has ended.
-		content, err := f.manifest(context.Background(), d)
+		content, err := r.manifest(context.Background(), d)
 		if errors.Is(err, fault.ErrMissing) {
 			continue
 		}
@@ -113,7 +113,7 @@ func (f *folder) reach(needed map[digest.Digest]bool, ds []v1.Descriptor, depth 
 		if m.Config != nil {
 			below = append(below, *m.Config)
 		}
-		if err := f.reach(needed, below, depth+1); err != nil {
+		if err := r.reach(needed, below, depth+1); err != nil {
 			return err
 		}
 	}

@@ -22,22 +22,28 @@ const (
 	dockerStop  = 30 * time.Second // and be gone within
 )
 
-// DockerPart is a Docker engine of its own: a dockerd (and the containerd that
-// it starts) with an empty data root, no bridge and no firewall rules.
-// Containers run with --network none or host.
+// DockerPart is an engine of its own that answers as Docker does: a dockerd (and
+// the containerd that it starts) with an empty data root, no bridge and no
+// firewall rules, or a Podman. Containers run with --network none or host.
 type DockerPart struct {
 	Host string // unix://…, as DOCKER_HOST has it
 
-	dir  string
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when dockerd has ended
+	dir    string
+	daemon *daemon
+	below  *daemon // the containerd that it works with, if that is one apart
 }
 
 // Docker starts an engine that stops with the test.
 func Docker(t testing.TB) *DockerPart {
 	t.Helper()
 	needDocker(t)
-	d, err := startDocker()
+	return own(t, startDocker)
+}
+
+// own starts an engine that stops with the test.
+func own(t testing.TB, start func() (*DockerPart, error)) *DockerPart {
+	t.Helper()
+	d, err := start()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,11 +55,23 @@ func Docker(t testing.TB) *DockerPart {
 	return d
 }
 
-// sharedDocker is the engine of this test binary.
-var sharedDocker struct {
+// shared is one engine of this test binary.
+type shared struct {
 	once sync.Once
 	part *DockerPart
 	err  error
+}
+
+var sharedDocker, sharedDockerCurrent, sharedPodman shared
+
+// get starts the engine for the first that wants it.
+func (s *shared) get(t testing.TB, start func() (*DockerPart, error)) *DockerPart {
+	t.Helper()
+	s.once.Do(func() { s.part, s.err = start() })
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.part
 }
 
 // SharedDocker returns the one engine that all tests of a package use, and
@@ -62,12 +80,7 @@ var sharedDocker struct {
 func SharedDocker(t testing.TB) *DockerPart {
 	t.Helper()
 	needDocker(t)
-	s := &sharedDocker
-	s.once.Do(func() { s.part, s.err = startDocker() })
-	if s.err != nil {
-		t.Fatal(s.err)
-	}
-	return s.part
+	return sharedDocker.get(t, startDocker)
 }
 
 // Main runs a package's tests and then stops the shared parts:
@@ -75,8 +88,11 @@ func SharedDocker(t testing.TB) *DockerPart {
 //	func TestMain(m *testing.M) { os.Exit(parts.Main(m)) }
 func Main(m *testing.M) int {
 	code := m.Run()
-	if d := sharedDocker.part; d != nil {
-		if err := d.stop(); err != nil {
+	for _, s := range []*shared{&sharedDocker, &sharedDockerCurrent, &sharedPodman} {
+		if s.part == nil {
+			continue
+		}
+		if err := s.part.stop(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
@@ -86,26 +102,49 @@ func Main(m *testing.M) int {
 
 func needDocker(t testing.TB) {
 	t.Helper()
-	for _, p := range []string{"dockerd", "containerd", "runc", "docker"} {
+	need(t, "dockerd", "dockerd", "containerd", "runc", "docker")
+}
+
+// need skips a test without the programs that an engine takes.
+func need(t testing.TB, engine string, programs ...string) {
+	t.Helper()
+	for _, p := range programs {
 		Tool(t, p)
 	}
 	if os.Geteuid() != 0 {
-		Missing(t, "root for dockerd")
+		Missing(t, "root for "+engine)
 	}
 }
 
 func startDocker() (*DockerPart, error) {
+	return startEngine(func(d *DockerPart) error {
+		config, err := d.config("{}")
+		if err != nil {
+			return err
+		}
+		return d.start("dockerd", d.dockerd(config)...)
+	})
+}
+
+// startEngine makes a folder for an engine, starts it there and waits until it
+// answers.
+func startEngine(start func(d *DockerPart) error) (*DockerPart, error) {
 	dir, err := shortTemp()
 	if err != nil {
 		return nil, err
 	}
-	d := &DockerPart{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir, gone: make(chan struct{})}
-	if err := d.start(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	d := &DockerPart{Host: "unix://" + filepath.Join(dir, "docker.sock"), dir: dir}
+	err = start(d)
+	if err == nil {
+		err = d.ready()
 	}
-	if err := d.ready(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log"))
-		return nil, errors.Join(fmt.Errorf("%w\n%s", err, log[max(0, len(log)-4096):]), d.stop())
+	if err != nil {
+		logs, _ := filepath.Glob(filepath.Join(dir, "*.log"))
+		for _, l := range logs {
+			text, _ := os.ReadFile(l)
+			err = fmt.Errorf("%w\n%s: %s", err, filepath.Base(l), text[max(0, len(text)-4096):])
+		}
+		return nil, errors.Join(err, d.stop())
 	}
 	return d, nil
 }
@@ -119,22 +158,64 @@ func shortTemp() (string, error) {
 	return os.MkdirTemp(parent, "bale-docker-")
 }
 
-func (d *DockerPart) start() error {
-	// A config of its own, so that the machine's does not count.
-	config := filepath.Join(d.dir, "daemon.json")
-	if err := os.WriteFile(config, []byte("{}\n"), 0o600); err != nil {
-		return err
-	}
-	log, err := os.Create(filepath.Join(d.dir, "log"))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = log.Close() }() // dockerd has its own handle
-	d.cmd = exec.Command("dockerd", "--config-file", config, "--iptables=false", "--bridge=none",
+// config writes a configuration of the engine's own, so that the machine's does
+// not count, and returns its name.
+func (d *DockerPart) config(content string) (string, error) {
+	name := filepath.Join(d.dir, "daemon.json")
+	return name, os.WriteFile(name, []byte(content+"\n"), 0o600)
+}
+
+// dockerd is what every dockerd is started with.
+func (d *DockerPart) dockerd(config string) []string {
+	return []string{
+		"--config-file", config, "--iptables=false", "--bridge=none",
 		"--data-root", filepath.Join(d.dir, "root"), "--exec-root", filepath.Join(d.dir, "exec"),
-		"--pidfile", filepath.Join(d.dir, "pid"), "-H", d.Host)
-	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = d.env(), log, log
-	return startChild(d.cmd, d.gone)
+		"--pidfile", filepath.Join(d.dir, "pid"), "-H", d.Host,
+	}
+}
+
+func (d *DockerPart) start(program string, args ...string) (err error) {
+	d.daemon, err = startDaemon(d.dir, d.env(), program, args...)
+	return err
+}
+
+// daemon is a program that runs until it is stopped.
+type daemon struct {
+	name string
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when it has ended
+}
+
+// startDaemon starts a program that writes its log to dir.
+func startDaemon(dir string, env []string, program string, args ...string) (*daemon, error) {
+	d := &daemon{name: filepath.Base(program), gone: make(chan struct{})}
+	log, err := os.Create(filepath.Join(dir, d.name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }() // the program has its own handle
+	d.cmd = exec.Command(program, args...)
+	d.cmd.Env, d.cmd.Stdout, d.cmd.Stderr = env, log, log
+	if err := startChild(d.cmd, d.gone); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// stop ends the program; it may have ended already, or never begun.
+func (d *daemon) stop() error {
+	if d == nil {
+		return nil
+	}
+	_ = d.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	select {
+	case <-d.gone:
+		return nil
+	case <-time.After(dockerStop):
+		_ = killChild(d.cmd)
+		<-d.gone
+		return fmt.Errorf("%s did not end within %v", d.name, dockerStop)
+	}
 }
 
 // ready waits until the engine answers.
@@ -153,10 +234,10 @@ func (d *DockerPart) ready() error {
 	late := time.After(dockerStart)
 	for {
 		select {
-		case <-d.gone:
-			return errors.New("dockerd ended at its start")
+		case <-d.daemon.gone:
+			return fmt.Errorf("%s ended at its start", d.daemon.name)
 		case <-late:
-			return fmt.Errorf("dockerd did not answer within %v", dockerStart)
+			return fmt.Errorf("%s did not answer within %v", d.daemon.name, dockerStart)
 		case <-tick.C:
 		}
 		res, err := c.Get("http://docker/_ping")
@@ -170,18 +251,36 @@ func (d *DockerPart) ready() error {
 	}
 }
 
-// stop ends dockerd and removes all that it left.
+// stop ends the engine and removes all that it left.
 func (d *DockerPart) stop() error {
-	var errs []error
-	_ = d.cmd.Process.Signal(syscall.SIGTERM) // it may have ended already
-	select {
-	case <-d.gone:
-	case <-time.After(dockerStop):
-		errs = append(errs, fmt.Errorf("dockerd did not end within %v", dockerStop))
-		_ = killChild(d.cmd)
-		<-d.gone
+	err := errors.Join(d.daemon.stop(), d.below.stop())
+	awaitUnused(d.dir)
+	return errors.Join(err, unmountBelow(d.dir), os.RemoveAll(d.dir))
+}
+
+// awaitUnused waits until no process has been started with files of dir, as those
+// are that clean up after containers when their engine has gone.
+func awaitUnused(dir string) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(dockerStop)
+	for used(dir) {
+		select {
+		case <-tick.C:
+		case <-late:
+			return // what cannot be removed then is told
+		}
 	}
-	return errors.Join(append(errs, unmountBelow(d.dir), os.RemoveAll(d.dir))...)
+}
+
+func used(dir string) bool {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, l := range lines {
+		if b, err := os.ReadFile(l); err == nil && bytes.Contains(b, []byte(dir+"/")) {
+			return true
+		}
+	}
+	return false
 }
 
 // env is the environment without what steers Docker otherwise.

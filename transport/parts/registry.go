@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,6 +49,12 @@ type RegistryPart struct {
 	Dir    string // its storage; "" for one in memory
 	CAFile string // PEM file with the CA of its certificate; "" without TLS
 
+	// CertFile and KeyFile are a certificate that it lets in, and its key; ""
+	// without mutual TLS.
+	CertFile, KeyFile string
+	// Tokens is the server whose tokens it wants; nil without token auth.
+	Tokens *TokenServerPart
+
 	stop func()
 }
 
@@ -62,8 +69,9 @@ func (r *RegistryPart) Image(name string) string { return r.Addr + "/" + name }
 type RegistryOption func(*registryConfig)
 
 type registryConfig struct {
-	dir, user, password string
-	tls, readOnly       bool
+	dir, user, password   string
+	tls, mutual, readOnly bool
+	tokens                *TokenAuth
 }
 
 // WithBasicAuth asks for a user and password (htpasswd).
@@ -71,7 +79,11 @@ func WithBasicAuth(user, password string) RegistryOption {
 	return func(c *registryConfig) { c.user, c.password = user, password }
 }
 
-// WithTLS serves https with a certificate of a CA made for the test.
+// WithMutualTLS is WithTLS for clients that have a certificate of the CA.
+func WithMutualTLS() RegistryOption { return func(c *registryConfig) { c.tls, c.mutual = true, true } }
+
+// WithTLS serves https with a certificate of a CA made for the test, for
+// loopback and the name registry.test.
 func WithTLS() RegistryOption { return func(c *registryConfig) { c.tls = true } }
 
 // WithReadOnly refuses all writes.
@@ -121,11 +133,27 @@ func (c *registryConfig) start(t testing.TB, program string) (*RegistryPart, err
 		client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool}
 		url = "https://" + r.Addr + "/v2/"
 	}
-	writePart(t, filepath.Join(conf, "config.yml"), c.yaml(t, conf, r.Addr))
+	if c.mutual {
+		r.CertFile, r.KeyFile = filepath.Join(conf, "client-cert.pem"), filepath.Join(conf, "client-key.pem")
+		client.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{loadPart(t, r.CertFile, r.KeyFile)}
+	}
+	if c.tokens != nil {
+		var server *tls.Config
+		if c.tls {
+			server = &tls.Config{Certificates: []tls.Certificate{
+				loadPart(t, filepath.Join(conf, "cert.pem"), filepath.Join(conf, "key.pem")),
+			}}
+		}
+		r.Tokens = startTokens(t, *c.tokens, server)
+		writePart(t, filepath.Join(conf, "tokens.pem"), pemBlock("CERTIFICATE", r.Tokens.cert))
+	}
+	writePart(t, filepath.Join(conf, "config.yml"), c.yaml(t, conf, r))
 
 	var output bytes.Buffer // read only after the program has ended
 	cmd := exec.Command(program, "serve", filepath.Join(conf, "config.yml"))
-	cmd.Env = append(os.Environ(), "OTEL_TRACES_EXPORTER=none")
+	// REGISTRY_… would change its configuration, as bale's REGISTRY_AUTH_FILE does.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "REGISTRY_") })
+	cmd.Env = append(cmd.Env, "OTEL_TRACES_EXPORTER=none")
 	cmd.Stdout, cmd.Stderr = &output, &output
 	ended := make(chan struct{})
 	if err := startChild(cmd, ended); err != nil {
@@ -177,16 +205,27 @@ func answers(ctx context.Context, client *http.Client, url string) bool {
 }
 
 // yaml returns the registry's configuration.
-func (c *registryConfig) yaml(t testing.TB, conf, addr string) []byte {
+func (c *registryConfig) yaml(t testing.TB, conf string, r *RegistryPart) []byte {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "version: 0.1\nlog: {level: warn, accesslog: {disabled: true}}\n")
 	fmt.Fprintf(&b, "storage:\n  filesystem: {rootdirectory: %q}\n  delete: {enabled: true}\n", c.dir)
 	fmt.Fprintf(&b, "  maintenance: {uploadpurging: {enabled: false}, readonly: {enabled: %t}}\n", c.readOnly)
-	fmt.Fprintf(&b, "http:\n  addr: %q\n", addr)
+	fmt.Fprintf(&b, "http:\n  addr: %q\n", r.Addr)
 	if c.tls {
-		fmt.Fprintf(&b, "  tls: {certificate: %q, key: %q}\n",
+		fmt.Fprintf(&b, "  tls:\n    certificate: %q\n    key: %q\n",
 			filepath.Join(conf, "cert.pem"), filepath.Join(conf, "key.pem"))
+	}
+	if c.mutual {
+		fmt.Fprintf(&b, "    clientcas: [%q]\n", r.CAFile)
+	}
+	if c.tokens != nil {
+		scheme := "http"
+		if c.tls {
+			scheme = "https"
+		}
+		fmt.Fprintf(&b, "auth:\n  token: {realm: %q, service: %q, issuer: %q, rootcertbundle: %q}\n",
+			scheme+"://"+r.Tokens.Addr+"/token", tokenService, tokenIssuer, filepath.Join(conf, "tokens.pem"))
 	}
 	if c.user != "" {
 		hash, err := bcrypt.GenerateFromPassword([]byte(c.password), bcrypt.MinCost)
@@ -214,7 +253,7 @@ func (c *registryConfig) writeCertificates(t testing.TB, dir string) *x509.CertP
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
 		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+		DNSNames:    []string{"localhost", "registry.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
 	}
 	caDER := signCertificate(t, ca, ca, caKey, caKey)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
@@ -224,9 +263,31 @@ func (c *registryConfig) writeCertificates(t testing.TB, dir string) *x509.CertP
 	writePart(t, filepath.Join(dir, "ca.pem"), pemBlock("CERTIFICATE", caDER))
 	writePart(t, filepath.Join(dir, "cert.pem"), pemBlock("CERTIFICATE", signCertificate(t, leaf, ca, key, caKey)))
 	writePart(t, filepath.Join(dir, "key.pem"), pemBlock("PRIVATE KEY", keyDER))
+	if c.mutual {
+		clientKey := newPartKey(t)
+		client := &x509.Certificate{
+			SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "bale test client"},
+			NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
+			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}
+		if keyDER, err = x509.MarshalPKCS8PrivateKey(clientKey); err != nil {
+			t.Fatal(err)
+		}
+		writePart(t, filepath.Join(dir, "client-cert.pem"), pemBlock("CERTIFICATE", signCertificate(t, client, ca, clientKey, caKey)))
+		writePart(t, filepath.Join(dir, "client-key.pem"), pemBlock("PRIVATE KEY", keyDER))
+	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(pemBlock("CERTIFICATE", caDER))
 	return pool
+}
+
+func loadPart(t testing.TB, certFile, keyFile string) tls.Certificate {
+	t.Helper()
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
 }
 
 func newPartKey(t testing.TB) *ecdsa.PrivateKey {

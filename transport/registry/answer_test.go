@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -173,6 +174,109 @@ func TestCredentialsThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// TestProjects meets registries that do not create what is missing, by the
+// answers that they give to an account that is right.
+func TestProjects(t *testing.T) {
+	me := account{"robot$me", "my-password"}
+	for _, c := range []struct {
+		name                           string
+		status                         int
+		body                           string
+		bearer                         bool
+		pull, push, pullHint, pushHint string
+	}{
+		{"Harbor, no project", 401, said("UNAUTHORIZED", "project team not found"), true,
+			"denies access", "denies access", "spelling", "the project team must exist"},
+		{"Harbor, no project, older", 404, said("NOT_FOUND", "project team not found"), true,
+			"no such image", "no such repository", "spelling", "Harbor the project team"},
+		{"Harbor, no rights", 401, said("UNAUTHORIZED", "unauthorized to access repository: team/app, action: push"), true,
+			"denies access", "denies access", "may read", "right to push"},
+		{"Harbor, quota", 403, said("DENIED", "adding 2.1 MiB of storage resource will exceed the configured upper limit"), true,
+			"upper limit", "upper limit", "", "quota"},
+		{"Harbor, read-only", 403, said("DENIED", "The system is in read only mode."), true,
+			"read only", "read only", "", "read-only"},
+		{"Harbor, rule", 412, said("PRECONDITION", "tag 1 is immutable"), true,
+			"immutable", "immutable", "project team", "another tag"},
+		{"Quay, read-only", 405, said("METHOD NOT ALLOWED", "Pushes to the registry are currently disabled."), true,
+			"disabled", "takes no writes", "", "read-only"},
+		{"ECR, immutable tag", 400, said("TAG_INVALID", "The image tag already exists"), false,
+			"already exists", "already exists", "", "keep its tags"},
+		{"wrong password of a robot", 401, said("UNAUTHORIZED", "bad"), false,
+			"does not accept", "does not accept", "single quotes", "single quotes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			reg := parts.MemoryRegistry(t, func(http.Handler) http.Handler {
+				h := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path != "/v2/" {
+						code(c.status, c.body)(w, r)
+					}
+				}))
+				if c.bearer {
+					h = tokens(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"token":"good"}`) })(h)
+				}
+				return h
+			})
+			client := newTestClient(t, Options{Keychain: me})
+			img := at(t, transport.Image{}, reg.Image("team/app:1"))
+			_, pull := client.Source().Images(t.Context(), img.Name.String())
+			d, open := bytesOpener([]byte("x"))
+			push := client.Sink().WriteBlob(t.Context(), d, []transport.Image{img}, open)
+			for _, x := range []struct {
+				err        error
+				says, hint string
+			}{{pull, c.pull, c.pullHint}, {push, c.push, c.pushHint}} {
+				if x.err == nil || !strings.Contains(x.err.Error(), x.says) || !strings.Contains(fault.Hint(x.err), x.hint) {
+					t.Errorf("%v (%s) lacks %q or %q", x.err, fault.Hint(x.err), x.says, x.hint)
+				}
+			}
+		})
+	}
+}
+
+func TestHintsOfHosts(t *testing.T) {
+	u := "https://registry/v2/team/app/manifests/1"
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, u, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer x")
+	for _, c := range []struct {
+		host string
+		e    *regtransport.Error
+		hint string
+	}{
+		{"123456789012.dkr.ecr.eu-central-1.amazonaws.com", &regtransport.Error{StatusCode: 404, Request: req}, "aws ecr create-repository --repository-name team/app"},
+		{"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", &regtransport.Error{StatusCode: 404, Request: req}, "aws ecr create-repository"},
+		{"amazonaws.com.example.com", &regtransport.Error{StatusCode: 404, Request: req}, "Harbor the project team"},
+		{dockerHub, &regtransport.Error{StatusCode: 401, Request: req}, "team must be its own name"},
+		{dockerHub, &regtransport.Error{StatusCode: 403}, "right to push"},
+	} {
+		err := task{doing: "push", object: "repository", host: c.host, push: true}.explain(t.Context(), c.e)
+		if h := fault.Hint(err); !strings.Contains(h, c.hint) {
+			t.Errorf("%s: %v (%s)", c.host, err, h)
+		}
+	}
+}
+
+func TestRepositoryOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"/v2/app/manifests/1": "app", "/v2/a/b/c/blobs/sha256:1": "a/b/c", "/v2/a/b/blobs/uploads/": "a/b",
+		"/v2/a/blobs/b/tags/list": "a/blobs/b", "/v2/": "", "/x": "", "/v2/manifests/1": "",
+		"/token?scope=repository:team/app:pull,push&service=x": "team/app", "/token?scope=registry:catalog:*": "",
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://r"+address, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := repositoryOf(req); got != want {
+			t.Errorf("%s: %q", address, got)
+		}
+	}
+	if projectOf(nil) != "" {
+		t.Error("a project of no request")
+	}
+}
+
 // tokens wraps a registry that wants a bearer token of its own token server.
 func tokens(answer http.HandlerFunc) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -205,7 +309,7 @@ func TestBearerTokens(t *testing.T) {
 	if _, err := readBlob(t, c.Source(), images[0], d); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(scopes, " "); got != "repository:app:push,pull repository:app:push,pull repository:app:pull" {
+	if got := strings.Join(scopes, " "); got != "repository:app:push,pull repository:app:pull" {
 		t.Errorf("scopes %q", got)
 	}
 }
@@ -251,7 +355,7 @@ func TestReadOnly(t *testing.T) {
 	for what, err := range map[string]error{
 		"blob":     c.Sink().WriteBlob(t.Context(), d, []transport.Image{img}, open),
 		"manifest": c.Sink().WriteManifest(t.Context(), m, []transport.Image{img}, []byte(manifestText)),
-		"name":     c.Sink().Commit(context.WithoutCancel(t.Context()), []transport.Image{img}),
+		"name":     c.Sink().Commit(context.WithoutCancel(t.Context()), []transport.Image{at(t, img, ro.Image("app:2"))}),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "takes no writes") || !strings.Contains(fault.Hint(err), "read-only") {
 			t.Errorf("%s: %v", what, err)

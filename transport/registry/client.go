@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"bale/bundle/fault"
@@ -18,6 +17,8 @@ import (
 type Client struct {
 	opts     Options
 	keychain authn.Keychain
+	strange  authn.Keychain    // for mirrors, which never get the account of the options
+	places   *places           // that images are read from
 	wire     *wire             // connections, with bale's rules
 	retrying http.RoundTripper // the same, tried again on passing failures
 
@@ -25,21 +26,24 @@ type Client struct {
 	sessions map[sessionKey]*session
 }
 
-// NewClient returns a client. Options that contradict each other, and a CA
-// file that cannot be used, are a [fault.ErrUsage].
+// NewClient returns a client. Options that contradict each other, and files of
+// certificates that cannot be used, are a [fault.ErrUsage].
 func NewClient(o Options) (*Client, error) {
 	w, err := newWire(o)
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: o, keychain: o.Keychain, wire: w, sessions: map[sessionKey]*session{}}
-	if c.keychain == nil {
-		c.keychain = authn.DefaultKeychain
+	c := &Client{opts: o, wire: w, places: newPlaces(o, w.lanes), sessions: map[sessionKey]*session{}}
+	if c.strange = o.Keychain; c.strange == nil {
+		c.strange = NewKeychain(o)
 	}
-	c.retrying = regtransport.NewUserAgent(regtransport.NewRetry(w,
-		regtransport.WithRetryBackoff(o.backoff()),
-		regtransport.WithRetryPredicate(passing),
-		regtransport.WithRetryStatusCodes(passingCodes...)), o.UserAgent)
+	c.keychain = c.strange
+	if o.Username != "" || o.Password != "" {
+		if c.keychain, err = newOneAccount(o); err != nil {
+			return nil, err
+		}
+	}
+	c.retrying = regtransport.NewUserAgent(newWaiter(w, o), o.UserAgent)
 	return c, nil
 }
 
@@ -51,26 +55,11 @@ func (c *Client) Source() transport.Source { return &source{c: c} }
 // which registry and repository each one goes to.
 func (c *Client) Sink() transport.Sink { return newSink(c) }
 
-// pusher returns a fresh uploader. Each sink has its own, for it remembers
-// what it has uploaded.
-func (c *Client) pusher() (*remote.Pusher, error) {
-	return remote.NewPusher(
-		remote.WithTransport(&stored{next: c.wire}),
-		remote.WithAuthFromKeychain(c.keychain),
-		remote.WithUserAgent(c.opts.UserAgent),
-		remote.WithRetryBackoff(c.opts.backoff()),
-		remote.WithRetryPredicate(passing),
-		remote.WithRetryStatusCodes(passingCodes...),
-		// The plan says what is copied, not the media type.
-		remote.WithNondistributable,
-	)
-}
-
 // repository returns where n lives. The parts are put together by hand, for
 // the library would read "localhost/app" as a repository of Docker Hub.
 func (c *Client) repository(n transport.Name) (name.Repository, error) {
 	var opts []name.Option
-	if c.opts.PlainHTTP || isLoopback(hostOf(n.Domain)) {
+	if c.opts.PlainHTTP || isLoopback(hostOf(n.Domain)) || c.wire.lanes.isInsecure(n.Domain) {
 		opts = append(opts, name.Insecure) // https first, http if that fails
 	}
 	reg, err := name.NewRegistry(n.Domain, opts...)

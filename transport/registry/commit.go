@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"bale/bundle/blob"
 	"bale/bundle/fault"
@@ -26,12 +26,20 @@ func (s *sink) WriteManifest(ctx context.Context, d v1.Descriptor, images []tran
 	if err != nil {
 		return err
 	}
-	if hasSubject(content) {
-		s.referring.Lock()
-		defer s.referring.Unlock()
-	}
+	about := subjectOf(d, content)
 	err = each(ctx, targets, func(ctx context.Context, t target) error {
-		return s.put(ctx, t.name, t.repo.Digest(d.Digest.String()), d, content)
+		w, task, err := s.writing(ctx, t.name, fmt.Sprintf("write manifest %s to %s", d.Digest, t.name))
+		if err != nil {
+			return err
+		}
+		said, err := w.put(ctx, d.Digest.String(), d.MediaType, content, nil)
+		if err != nil {
+			return explainChildren(task.explain(ctx, err), err, d, content)
+		}
+		if about != nil && said.Get(subjectHeader) == "" {
+			s.unlist(t, about)
+		}
+		return nil
 	})
 	if err != nil {
 		return err
@@ -42,32 +50,94 @@ func (s *sink) WriteManifest(ctx context.Context, d v1.Descriptor, images []tran
 	return nil
 }
 
-// Commit sets the tags, one after the other. An image without a tag has got
-// its only name, its digest, by WriteManifest.
-func (s *sink) Commit(ctx context.Context, images []transport.Image) error {
-	var named []transport.Image
-	for _, img := range images {
-		if img.Name.Tag == "" {
-			continue
-		}
-		if err := s.tag(ctx, img); err != nil {
-			return transport.Partly(err, named)
-		}
-		named = append(named, img)
-	}
-	return ctx.Err()
+// writing returns the way to write to a repository, and what to call that.
+func (s *sink) writing(ctx context.Context, n transport.Name, doing string) (*session, task, error) {
+	t := task{doing: doing, object: "repository " + n.Repository(), host: n.Domain, push: true}
+	w, err := s.c.session(ctx, n, regtransport.PushScope, &t)
+	return w, t, err
 }
 
-func (s *sink) tag(ctx context.Context, img transport.Image) error {
-	content, err := s.root(ctx, img)
+// Commit sets the tags, one after the other. First come the lists of referrers
+// that the registry does not keep by itself: they are tags too, so there is none
+// before a run has come this far, and whoever sees the new tag of an image finds
+// its signatures. When one fails, those before it get back what they stood for.
+//
+// An image without a tag has got its only name, its digest, by WriteManifest.
+func (s *sink) Commit(ctx context.Context, images []transport.Image) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	names, err := s.lists(ctx)
 	if err != nil {
 		return err
 	}
-	repo, err := s.c.repository(img.Name)
+	tags, err := s.names(ctx, images)
 	if err != nil {
 		return err
 	}
-	return s.put(ctx, img.Name, repo.Tag(img.Name.Tag), img.Root, content)
+	names = append(names, tags...)
+	var set []*naming
+	for _, n := range names {
+		changed, err := n.set(ctx)
+		if err == nil && changed {
+			set = append(set, n)
+		}
+		if err == nil {
+			continue
+		}
+		left := undo(ctx, set, n, !refused(err))
+		return transport.Partly(n.t.explain(ctx, err), left)
+	}
+	s.forgetLists()
+	return nil
+}
+
+// names finds out what the images' tags stand for now.
+func (s *sink) names(ctx context.Context, images []transport.Image) ([]*naming, error) {
+	images = slices.DeleteFunc(slices.Clone(images), func(i transport.Image) bool { return i.Name.Tag == "" })
+	names := make([]*naming, len(images))
+	var mu sync.Mutex
+	room := maxRemembered
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(fanOut)
+	for i, img := range images {
+		g.Go(func() error {
+			w, t, err := s.writing(gctx, img.Name, "tag "+img.Name.String())
+			if err != nil {
+				return err
+			}
+			n := &naming{image: img, s: w, t: t}
+			names[i] = n
+			if n.before.Digest, err = w.standsFor(gctx, img.Name); err != nil {
+				return t.explain(gctx, err)
+			}
+			if n.before.Digest == img.Root.Digest {
+				return nil
+			}
+			// Whether the image is there is known before any name is changed.
+			if n.content, err = s.root(gctx, img); err != nil || len(images) == 1 || n.before.Digest == "" || n.isFor(n.before.Digest) {
+				return err
+			}
+			// Some registries forget a manifest with its last tag.
+			old, content, err := w.resolve(gctx, transport.Name{Domain: img.Name.Domain, Path: img.Name.Path, Digest: n.before.Digest})
+			if err != nil {
+				return ctx.Err() // it may be of a kind that bale does not know, or damaged
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if room -= len(content); room >= 0 {
+				n.before = kept{old, content}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	return names, nil
 }
 
 // root returns the manifest to name: as it was written, else as the registry
@@ -91,32 +161,6 @@ func (s *sink) root(ctx context.Context, img transport.Image) ([]byte, error) {
 	return b, nil
 }
 
-// put stores a manifest under a tag or digest.
-func (s *sink) put(ctx context.Context, n transport.Name, ref name.Reference, d v1.Descriptor, content []byte) error {
-	t := task{doing: "write manifest " + d.Digest.String() + " to " + n.String(), host: n.Domain, push: true}
-	t.object = "repository " + n.Repository()
-	if n.Tag != "" {
-		t.doing = "tag " + n.String()
-	}
-	if _, err := s.c.session(ctx, n, regtransport.PushScope, &t); err != nil {
-		return err
-	}
-	p, err := s.pusher()
-	if err != nil {
-		return t.explain(ctx, err)
-	}
-	return t.explain(ctx, p.Put(ctx, ref, taggable{content, types.MediaType(d.MediaType)}))
-}
-
-// taggable is a manifest as the library wants it: these bytes, this type.
-type taggable struct {
-	content   []byte
-	mediaType types.MediaType
-}
-
-func (t taggable) RawManifest() ([]byte, error)        { return t.content, nil }
-func (t taggable) MediaType() (types.MediaType, error) { return t.mediaType, nil }
-
 // check compares a manifest with its descriptor before it is sent anywhere.
 func check(d v1.Descriptor, content []byte) error {
 	if err := blob.Check(d.Digest, d.Size); err != nil {
@@ -128,11 +172,24 @@ func check(d v1.Descriptor, content []byte) error {
 	return nil
 }
 
-// hasSubject reports whether a manifest refers to another as its subject
-// (image-spec, manifest.md). What is no JSON has none.
-func hasSubject(content []byte) bool {
-	var m struct {
-		Subject *struct{} `json:"subject"`
+// explainChildren says of a refused index what a registry may not like about it.
+func explainChildren(explained, err error, d v1.Descriptor, content []byte) error {
+	if !transport.IsIndex(d.MediaType) || !isIncomplete(err) {
+		return explained
 	}
-	return json.Unmarshal(content, &m) == nil && m.Subject != nil
+	var index struct {
+		Manifests []struct {
+			MediaType string `json:"mediaType"`
+		} `json:"manifests"`
+	}
+	if json.Unmarshal(content, &index) != nil {
+		return explained
+	}
+	for _, c := range index.Manifests {
+		if !transport.IsIndex(c.MediaType) && !transport.IsManifest(c.MediaType) {
+			return fault.WithHint(fault.Unsupported("the registry takes no index that lists something of type %s: %w", printable(c.MediaType), explained),
+				"copy the image to a registry that keeps such artifacts, or into a layout (oci:DIR)")
+		}
+	}
+	return explained
 }

@@ -35,8 +35,8 @@ func (f *failing) Read(p []byte) (int, error) {
 func (f *failing) Close() error { f.closed.Add(1); return nil }
 
 // TestWriteBlobContentFails checks that an error of the content comes back as
-// it is, that a broken connection is tried again and nothing else is, that
-// all streams are closed, and that nothing is left at the registry.
+// it is and is not tried again, that all streams are closed, and that nothing is
+// left at the registry.
 func TestWriteBlobContentFails(t *testing.T) {
 	whole := bytes.Repeat([]byte("0123456789"), 100_000)
 	d, _ := bytesOpener(whole)
@@ -51,7 +51,8 @@ func TestWriteBlobContentFails(t *testing.T) {
 		{"opening fails", broken, nil, broken, 1},
 		{"reading fails", nil, broken, broken, 1},
 		{"damaged", nil, fault.Damaged("content is not what it should be"), fault.ErrDamaged, 1},
-		{"connection breaks", nil, fmt.Errorf("far side: %w", io.ErrUnexpectedEOF), io.ErrUnexpectedEOF, int32(quick.Steps)},
+		// The other side of a copy has had its own tries.
+		{"connection breaks", nil, fmt.Errorf("far side: %w", io.ErrUnexpectedEOF), io.ErrUnexpectedEOF, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			reg := parts.Registry(t)

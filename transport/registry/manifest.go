@@ -24,7 +24,7 @@ func (s *session) resolve(ctx context.Context, n transport.Name) (v1.Descriptor,
 		}
 		ref = n.Digest.String()
 	}
-	resp, err := s.do(ctx, http.MethodGet, "manifests/"+ref, acceptable(), http.StatusOK)
+	resp, err := s.do(ctx, http.MethodGet, "manifests/"+ref, acceptable(oldArtifact), http.StatusOK)
 	if err != nil {
 		return v1.Descriptor{}, nil, err
 	}

@@ -19,6 +19,10 @@ var known = []string{
 	transport.DockerManifest,
 }
 
+// oldArtifact is the type of a manifest for artifacts that the image spec had in
+// drafts of its version 1.1 and took back.
+const oldArtifact = "application/vnd.oci.artifact.manifest.v1+json"
+
 // acceptable returns what to ask for: the known types, and others first.
 func acceptable(others ...string) []string {
 	var list []string
@@ -55,6 +59,10 @@ func mediaTypeOf(contentType string, content []byte) (string, error) {
 		return "", fault.WithHint(
 			fault.Unsupported("the image is in Docker's schema 1 format, which was given up in 2017"),
 			"pull and push it with a current Docker or skopeo, which converts it")
+	case header == oldArtifact, m.MediaType == oldArtifact:
+		return "", fault.WithHint(
+			fault.Unsupported("an artifact manifest (%s), which drafts of the OCI image spec had and the spec has not", oldArtifact),
+			"attach it anew with a current tool: it makes an image manifest of it")
 	case slices.Contains(known, m.MediaType):
 		return m.MediaType, nil
 	case m.MediaType == "" && m.Manifests != nil && m.Config == nil:

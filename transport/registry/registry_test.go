@@ -2,11 +2,13 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -47,6 +49,12 @@ func newTestClient(t testing.TB, o Options) *Client {
 	}
 	if o.Backoff.Steps == 0 {
 		o.Backoff = quick
+	}
+	// Nor its mirrors and certificates.
+	o.RegistriesConf = cmp.Or(o.RegistriesConf, os.DevNull)
+	o.DaemonConfig = cmp.Or(o.DaemonConfig, os.DevNull)
+	if o.CertDirs == nil {
+		o.CertDirs = []string{}
 	}
 	c, err := NewClient(o)
 	if err != nil {

@@ -18,7 +18,8 @@ import (
 type session struct {
 	repo      name.Repository
 	http      *http.Client
-	anonymous bool // no credentials are known for it
+	anonymous bool   // no credentials are known for it
+	mirror    *place // where it is, if that is a mirror
 
 	// turn lets one caller at a time shake hands. It is a channel, not a
 	// sync.Once, so that waiting ends with the waiter's own context and a
@@ -27,23 +28,48 @@ type session struct {
 }
 
 type sessionKey struct {
-	repo  name.Repository
-	scope string
+	repo   name.Repository
+	scope  string
+	mirror bool
 }
 
 // session returns the way to n's repository, shaking hands on first use.
-// scope is the library's PullScope or PushScope; the latter can read too.
+// scope is the library's PullScope or PushScope; the latter can read too. To
+// pull, it is the repository that registries.conf says, but never a mirror.
 // A failure is explained as one of t, which learns about the credentials.
 func (c *Client) session(ctx context.Context, n transport.Name, scope string, t *task) (*session, error) {
+	if scope != regtransport.PullScope {
+		if err := c.places.target(n); err != nil {
+			return nil, err
+		}
+		return c.connect(ctx, n, scope, nil, t)
+	}
+	at, err := c.places.origin(n)
+	if err != nil {
+		return nil, err
+	}
+	if at.file != "" {
+		c.places.once("%s is read from %s, as %s says", n.Repository(), at.name.Repository(), at.file)
+		t.host = at.name.Domain
+	}
+	w, err := c.connect(ctx, at.name, scope, nil, t)
+	if err != nil && at.denied {
+		c.places.once("%s is called insecure in registries.conf, which bale does not obey: name the file with --registries-conf, or use --plain-http or --tls-verify=false", at.name.Domain)
+	}
+	return w, err
+}
+
+// connect returns the way to the repository n itself, which may be a mirror.
+func (c *Client) connect(ctx context.Context, n transport.Name, scope string, mirror *place, t *task) (*session, error) {
 	repo, err := c.repository(n)
 	if err != nil {
 		return nil, err
 	}
-	key := sessionKey{repo, scope}
+	key := sessionKey{repo, scope, mirror != nil}
 	c.mu.Lock()
 	s := c.sessions[key]
 	if s == nil {
-		s = &session{repo: repo, turn: make(chan struct{}, 1)}
+		s = &session{repo: repo, mirror: mirror, turn: make(chan struct{}, 1)}
 		c.sessions[key] = s
 	}
 	c.mu.Unlock()
@@ -58,7 +84,11 @@ func (c *Client) session(ctx context.Context, n transport.Name, scope string, t 
 		t.anonymous = s.anonymous
 		return s, nil
 	}
-	auth, err := authn.Resolve(ctx, c.keychain, repo)
+	keychain := c.keychain
+	if mirror != nil {
+		keychain = c.strange
+	}
+	auth, err := authn.Resolve(ctx, keychain, repo)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -68,13 +98,13 @@ func (c *Client) session(ctx context.Context, n transport.Name, scope string, t 
 	}
 	s.anonymous = auth == authn.Anonymous
 	t.anonymous = s.anonymous
-	rt, err := regtransport.NewWithContext(ctx, repo.Registry, auth, c.retrying, []string{repo.Scope(scope)})
+	a, err := greet(ctx, repo.Registry, auth, c.retrying, repo.Scope(scope), mirror != nil)
 	if err != nil {
 		greeting := *t
 		greeting.greeting = true
 		return nil, greeting.explain(ctx, err)
 	}
-	s.http = &http.Client{Transport: rt, CheckRedirect: checkRedirect}
+	s.http = &http.Client{Transport: a, CheckRedirect: checkRedirect}
 	return s, nil
 }
 
@@ -93,15 +123,21 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // do sends a request below the repository and expects one of the status
 // codes. The answer's body is the caller's to close.
 func (s *session) do(ctx context.Context, method, path string, accept []string, codes ...int) (*http.Response, error) {
-	u := s.repo.Scheme() + "://" + s.repo.RegistryStr() + "/v2/" + s.repo.RepositoryStr() + "/" + path
-	req, err := http.NewRequestWithContext(ctx, method, u, nil)
+	header := http.Header{}
+	if len(accept) > 0 {
+		// One line: some registries read only the first Accept header.
+		header.Set("Accept", strings.Join(accept, ","))
+	}
+	return s.ask(ctx, method, path, header, codes...)
+}
+
+// ask is do with any headers.
+func (s *session) ask(ctx context.Context, method, path string, header http.Header, codes ...int) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.address(path), nil)
 	if err != nil {
 		return nil, err
 	}
-	if len(accept) > 0 {
-		// One line: some registries read only the first Accept header.
-		req.Header.Set("Accept", strings.Join(accept, ","))
-	}
+	req.Header = header
 	resp, err := s.http.Do(req)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -24,16 +23,14 @@ const fanOut = 4
 
 // sink implements transport.Sink.
 type sink struct {
-	c      *Client
-	pusher func() (*remote.Pusher, error)
-	roots  memory // manifests to name by Commit
+	c       *Client
+	roots   memory // manifests to name by Commit
+	manners manners
 
-	// referring serialises manifests with a subject: where a registry has no
-	// referrers API the library reads, extends and writes back a tag.
-	referring sync.Mutex
-
-	mu   sync.Mutex
-	held map[held]bool // what the registry has been asked or given
+	mu       sync.Mutex
+	held     map[held]bool          // what the registry has been asked or given
+	unlisted map[subject][]listed   // referrers that Commit has to list
+	sparse   map[name.Registry]bool // whether a registry takes indexes in part
 }
 
 // held is a blob in a repository.
@@ -42,10 +39,16 @@ type held struct {
 	digest digest.Digest
 }
 
-var _ transport.Sink = (*sink)(nil)
+var (
+	_ transport.Sink   = (*sink)(nil)
+	_ transport.Sparse = (*sink)(nil)
+)
 
 func newSink(c *Client) *sink {
-	return &sink{c: c, pusher: sync.OnceValues(c.pusher), held: map[held]bool{}}
+	return &sink{
+		c: c, manners: manners{chunk: max(c.opts.ChunkSize, 0)}, held: map[held]bool{},
+		unlisted: map[subject][]listed{}, sparse: map[name.Registry]bool{},
+	}
 }
 
 // Properties says that calls may come in any order.

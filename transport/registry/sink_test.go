@@ -286,6 +286,12 @@ func TestSinkSubjects(t *testing.T) {
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	if tags, err := c.Source().(*source).Tags(t.Context(), subject.Name); err != nil || len(tags) != 1 {
+		t.Errorf("before Commit there are tags %v, %v", tags, err)
+	}
+	if err := sink.Commit(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
 	tag := strings.Replace(subject.Root.Digest.String(), ":", "-", 1)
 	idx, err := remote.Index(parse(t, reg.Image("app:"+tag)))
 	if err != nil {

@@ -2,12 +2,9 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
-	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/blob"
@@ -19,6 +16,9 @@ import (
 type source struct {
 	c     *Client
 	roots memory
+
+	attachments perRepository[*tagList]
+	aware       perRepository[aware] // which have a referrers API
 }
 
 var _ transport.Source = (*source)(nil)
@@ -29,18 +29,19 @@ func (s *source) Images(ctx context.Context, selector string) ([]transport.Image
 		return nil, fault.WithHint(fault.Usage("a registry cannot be listed"),
 			"name the images one by one, such as registry.example.com/team/app:1.0")
 	}
-	n, err := transport.ParseName(selector)
+	n, err := s.c.ParseName(selector)
 	if err != nil {
 		return nil, err
 	}
+	var root v1.Descriptor
+	var content []byte
 	t := task{doing: "resolve " + n.String(), object: "image " + n.String(), host: n.Domain}
-	w, err := s.c.session(ctx, n, regtransport.PullScope, &t)
+	err = s.c.reading(ctx, n, t, func(w *session, t task) (err error) {
+		root, content, err = w.resolve(ctx, n)
+		return t.explain(ctx, err)
+	})
 	if err != nil {
 		return nil, err
-	}
-	root, content, err := w.resolve(ctx, n)
-	if err != nil {
-		return nil, t.explain(ctx, err)
 	}
 	s.roots.put(root.Digest, content)
 	return []transport.Image{{Name: n, Root: root}}, nil
@@ -55,19 +56,18 @@ func (s *source) Manifest(ctx context.Context, in transport.Image, d v1.Descript
 		doing:  fmt.Sprintf("read manifest %s of %s", d.Digest, in.Name),
 		object: fmt.Sprintf("manifest %s of %s", d.Digest, in.Name), part: true, host: in.Name.Domain,
 	}
-	w, err := s.c.session(ctx, in.Name, regtransport.PullScope, &t)
-	if err != nil {
-		return nil, err
-	}
-	b, err := w.manifest(ctx, d)
-	if err != nil {
-		return nil, t.explain(ctx, err)
-	}
-	return b, nil
+	var b []byte
+	err := s.c.reading(ctx, in.Name, t, func(w *session, t task) (err error) {
+		b, err = w.manifest(ctx, d)
+		return t.explain(ctx, err)
+	})
+	return b, err
 }
 
-// Blob opens a blob as a stream. Its digest is the reader's to check; a size
-// that differs from d's is noticed before the first byte.
+// Blob opens a blob as a stream that outlives its connections. Its digest is the
+// reader's to check; a size that differs from d's is noticed before the first
+// byte. A foreign layer that the registry does not have comes from where its
+// descriptor says.
 func (s *source) Blob(ctx context.Context, in transport.Image, d v1.Descriptor) (io.ReadCloser, error) {
 	t := task{
 		doing:  fmt.Sprintf("read blob %s of %s", d.Digest, in.Name),
@@ -76,19 +76,33 @@ func (s *source) Blob(ctx context.Context, in transport.Image, d v1.Descriptor) 
 	if err := blob.Check(d.Digest, d.Size); err != nil {
 		return nil, t.explain(ctx, err)
 	}
-	w, err := s.c.session(ctx, in.Name, regtransport.PullScope, &t)
-	if err != nil {
-		return nil, err
+	rc, err := s.open(ctx, in, d, t)
+	if err != nil && len(d.URLs) > 0 && transport.IsForeign(d.MediaType) {
+		return s.foreign(ctx, in, d, err)
 	}
-	resp, err := w.do(withStream(ctx), http.MethodGet, "blobs/"+d.Digest.String(), nil, http.StatusOK)
-	if err != nil {
-		return nil, t.explain(ctx, err)
-	}
-	if n := resp.ContentLength; n >= 0 && n != d.Size {
-		_ = resp.Body.Close()
-		return nil, fault.Damaged("%s: the registry has %d bytes of it, not %d", t.doing, n, d.Size)
-	}
-	return &stream{ctx: ctx, rc: resp.Body, t: t}, nil
+	return rc, err
+}
+
+// open opens a blob at the first place that has it.
+func (s *source) open(ctx context.Context, in transport.Image, d v1.Descriptor, t task) (rc io.ReadCloser, err error) {
+	err = s.c.reading(ctx, in.Name, t, func(w *session, at task) error {
+		opened, err := openStream(ctx, d, at, s.c.opts.backoff(), w.blob(d.Digest))
+		if err != nil {
+			return err
+		}
+		rc = opened
+		if w.mirror != nil {
+			rc = &failover{rc: opened, next: func(err error) (io.ReadCloser, error) {
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				s.c.places.gaveUp(*w.mirror, in.Name, err)
+				return s.open(ctx, in, d, t)
+			}}
+		}
+		return nil
+	})
+	return rc, err
 }
 
 // Close ends idle connections.
@@ -96,20 +110,3 @@ func (s *source) Close() error {
 	s.c.wire.closeIdle()
 	return nil
 }
-
-// stream is a blob on its way; a connection that breaks is put into words.
-type stream struct {
-	ctx context.Context
-	rc  io.ReadCloser
-	t   task
-}
-
-func (s *stream) Read(p []byte) (int, error) {
-	n, err := s.rc.Read(p)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = s.t.explain(s.ctx, err)
-	}
-	return n, err
-}
-
-func (s *stream) Close() error { return s.rc.Close() }

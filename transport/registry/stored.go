@@ -1,8 +1,6 @@
 package registry
 
 import (
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -15,40 +13,15 @@ import (
 // stored (distribution spec, "Pulling manifests" and "Pushing manifests").
 const digestHeader = "Docker-Content-Digest"
 
-// stored compares the digest that a registry reports for a manifest it has
+// checkStored compares the digest that a registry reports for a manifest it has
 // taken with that of the bytes it was sent.
-type stored struct{ next http.RoundTripper }
-
-// RoundTrip implements http.RoundTripper.
-func (s *stored) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := s.next.RoundTrip(req)
-	if err != nil || req.Method != http.MethodPut || resp.StatusCode/100 != 2 ||
-		req.GetBody == nil || !strings.Contains(req.URL.Path, "/manifests/") {
-		return resp, err
-	}
-	if err := s.check(req, resp.Header.Get(digestHeader)); err != nil {
-		_ = resp.Body.Close()
-		return nil, err
-	}
-	return resp, nil
-}
-
-func (s *stored) check(req *http.Request, header string) error {
-	said, err := saidDigest(header)
+func checkStored(resp *http.Response, content []byte) error {
+	said, err := saidDigest(resp.Header.Get(digestHeader))
 	if err != nil || said == "" {
 		return err
 	}
-	body, err := req.GetBody()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
-	d := said.Algorithm().Digester()
-	if _, err := io.Copy(d.Hash(), body); err != nil {
-		return fmt.Errorf("read manifest again: %w", err)
-	}
-	if d.Digest() != said {
-		return fault.WithHint(fault.Damaged("the registry stored manifest %s as %s", d.Digest(), said),
+	if sent := said.Algorithm().FromBytes(content); sent != said {
+		return fault.WithHint(fault.Damaged("the registry stored manifest %s as %s", sent, said),
 			"something between here and the registry rewrites manifests; push to the registry itself")
 	}
 	return nil

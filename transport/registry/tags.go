@@ -40,7 +40,7 @@ func (s *source) Tags(ctx context.Context, n transport.Name) ([]transport.Name, 
 	if err != nil {
 		return nil, err
 	}
-	tags, whole, err := w.listTags(ctx)
+	tags, whole, err := w.listTags(ctx, maxPages)
 	switch {
 	case err != nil:
 		return nil, t.explain(ctx, err)
@@ -62,11 +62,11 @@ func (s *source) Tags(ctx context.Context, n transport.Name) ([]transport.Name, 
 	return out, nil
 }
 
-// listTags lists the tags of a repository. whole is false if there are more than
-// bale takes. An error is not explained yet; what was listed before it counts.
-func (s *session) listTags(ctx context.Context) (tags []string, whole bool, err error) {
+// listTags lists the tags of a repository, in so many pieces at most. whole is
+// false if there are more. An error is not explained yet; what was listed before it counts.
+func (s *session) listTags(ctx context.Context, pages int) (tags []string, whole bool, err error) {
 	query := fmt.Sprintf("n=%d", tagPage)
-	for range maxPages {
+	for range pages {
 		var page []string
 		page, query, err = s.tagPage(ctx, query)
 		tags = append(tags, page...)
@@ -90,7 +90,7 @@ func (s *source) tags(ctx context.Context, n transport.Name) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags, _, err := w.listTags(ctx)
+	tags, _, err := w.listTags(ctx, maxPages)
 	if err != nil && !unlistable(err) {
 		return nil, t.explain(ctx, err)
 	}

@@ -24,6 +24,7 @@ type task struct {
 	host      string // as the user wrote it, for docker login
 	push      bool   // content goes to the registry
 	greeting  bool   // the first contact, before anything is asked
+	elsewhere bool   // host is no registry, but a web server that a layer comes from
 	anonymous bool   // no credentials were sent
 }
 
@@ -50,9 +51,9 @@ func (t task) explain(ctx context.Context, err error) error {
 	}
 	var answer *regtransport.Error
 	if errors.As(err, &answer) {
-		return t.explainAnswer(answer)
+		return triedOf(err, answer.Request).add(t.explainAnswer(answer))
 	}
-	return t.explainNetwork(err)
+	return triedOf(err, nil).add(t.explainNetwork(err))
 }
 
 func (t task) explainTLS(err error) error {
@@ -85,6 +86,7 @@ func (t task) explainNetwork(err error) error {
 		plain  *plainHTTPError
 		dns    *net.DNSError
 		op     *net.OpError
+		stall  *stalledError
 		slow   net.Error
 	)
 	refusedPlain := errors.As(err, &plain)
@@ -92,15 +94,18 @@ func (t task) explainNetwork(err error) error {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
 		return fault.WithHint(fmt.Errorf("%s: %s does not speak https", t.doing, t.host),
 			"if it serves plain http and the network may be trusted, add --plain-http")
-	case errors.As(err, &dns):
-		return fault.WithHint(fmt.Errorf("%s: registry %s cannot be found: %w", t.doing, t.host, dns),
-			"check the spelling of the registry's name, and this machine's DNS")
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return fault.WithHint(fmt.Errorf("%s: the proxy cannot be reached: %w", t.doing, op.Err),
 			"check HTTPS_PROXY, HTTP_PROXY and NO_PROXY")
+	case errors.As(err, &dns):
+		return fault.WithHint(fmt.Errorf("%s: registry %s cannot be found: %w", t.doing, t.host, dns),
+			"check the spelling of the registry's name, and this machine's DNS")
 	case op != nil && op.Op == "dial":
 		return fault.WithHint(fmt.Errorf("%s: %s cannot be reached: %w", t.doing, t.host, op.Err),
 			"%s", reachHint(refusedPlain))
+	case errors.As(err, &stall):
+		return fault.WithHint(fmt.Errorf("%s: %w", t.doing, stall),
+			"try again; if it stalls again, look at the network and at proxies in between")
 	case errors.As(err, &slow) && slow.Timeout():
 		return fault.WithHint(fmt.Errorf("%s: %s does not answer in time", t.doing, t.host),
 			"%s", reachHint(refusedPlain))
@@ -117,7 +122,7 @@ func (t task) explainNetwork(err error) error {
 }
 
 func (t task) broke(err error) error {
-	hint := "try again"
+	hint := "try again when the network is better"
 	if t.push {
 		hint += "; what the registry already has is not sent twice"
 	}

@@ -2,14 +2,12 @@ package registry
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strings"
-	"time"
 
 	"bale/bundle/fault"
 	"bale/transport"
@@ -17,66 +15,45 @@ import (
 
 // wire carries requests over the network by bale's rules: no plain http to
 // another machine, and no endless answers.
-type wire struct {
-	asking  *http.Transport // requests that are answered at once
-	storing *http.Transport // requests that bring content
-	plain   bool            // plain http is allowed everywhere
-}
+type wire struct{ lanes *lanes }
 
 func newWire(o Options) (*wire, error) {
-	if o.SkipTLSVerify && o.CAFile != "" {
-		return nil, fault.Usage("a CA file is of no use when certificates are not verified")
+	l, err := newLanes(o)
+	if err != nil {
+		return nil, err
 	}
-	// Verification is off only where the user said so in as many words.
-	tlsConf := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: o.SkipTLSVerify}
-	if o.CAFile != "" {
-		pool, err := loadCAs(o.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		tlsConf.RootCAs = pool
-	}
-	dial := o.dial
-	if dial == nil {
-		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
-	}
-	asking := &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dial,
-		ForceAttemptHTTP2:      true,
-		TLSClientConfig:        tlsConf,
-		TLSHandshakeTimeout:    tlsTimeout,
-		ResponseHeaderTimeout:  answerTimeout,
-		ExpectContinueTimeout:  time.Second,
-		IdleConnTimeout:        90 * time.Second,
-		MaxIdleConns:           100,
-		MaxIdleConnsPerHost:    16,
-		MaxResponseHeaderBytes: maxHeader,
-		// Blobs must arrive as they are stored, never unpacked on the way.
-		DisableCompression: true,
-	}
-	storing := asking.Clone()
-	storing.ResponseHeaderTimeout = storeTimeout
-	return &wire{asking: asking, storing: storing, plain: o.PlainHTTP}, nil
+	return &wire{l}, nil
 }
 
 // RoundTrip implements http.RoundTripper.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme == "http" && !w.plain && !isLoopback(req.URL.Hostname()) {
+	l, err := w.lanes.of(registryOf(req))
+	if err == nil && req.URL.Scheme == "http" && !l.plain && !isLoopback(req.URL.Hostname()) {
+		err = &plainHTTPError{host: req.URL.Host}
+	}
+	if err != nil {
 		if req.Body != nil {
 			_ = req.Body.Close() // the contract of a RoundTripper
 		}
-		return nil, &plainHTTPError{host: req.URL.Host}
+		return nil, err
 	}
-	next := w.asking
+	next := l.asking
 	switch req.Method {
 	case http.MethodPost, http.MethodPatch, http.MethodPut:
-		next = w.storing
+		next = l.storing
 	}
-	resp, err := next.RoundTrip(req)
+	send, watch := watched(req, w.lanes.opts.within(idleTimeout), w.lanes.opts.within(sendTimeout))
+	resp, err := next.RoundTrip(send)
+	if err != nil {
+		watch.cancel()
+		return nil, w.lanes.hands.explain(req, watch.explain(err))
+	}
+	w.lanes.hands.answered(req)
+	resp.Request = req
+	resp.Body = &receivedBody{resp.Body, watch}
 	switch {
-	case err != nil || req.Method == http.MethodHead:
-		return resp, err
+	case req.Method == http.MethodHead:
+		return resp, nil
 	case resp.StatusCode >= http.StatusBadRequest:
 		resp.Body = readCloser{io.LimitReader(resp.Body, maxRefusal), resp.Body}
 		return resp, nil
@@ -96,10 +73,7 @@ type readCloser struct {
 	io.Closer
 }
 
-func (w *wire) closeIdle() {
-	w.asking.CloseIdleConnections()
-	w.storing.CloseIdleConnections()
-}
+func (w *wire) closeIdle() { w.lanes.closeIdle() }
 
 // plainHTTPError is the refusal to send a request unprotected.
 type plainHTTPError struct{ host string }

@@ -209,3 +209,11 @@ func TestUnreachable(t *testing.T) {
 		})
 	}
 }
+
+// dialNoFurther reaches this machine only, and no name server.
+func dialNoFurther(ctx context.Context, network, addr string) (net.Conn, error) {
+	if !isLoopback(hostOf(addr)) {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: &net.DNSError{Err: "no such host", Name: hostOf(addr), IsNotFound: true}}
+	}
+	return new(net.Dialer).DialContext(ctx, network, addr)
+}

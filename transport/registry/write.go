@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -9,6 +10,7 @@ import (
 	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"bale/bundle/fault"
 	"bale/transport"
 )
 
@@ -64,27 +66,39 @@ func (s *sink) upload(ctx context.Context, d v1.Descriptor, to target, from *nam
 		doing:  fmt.Sprintf("write blob %s to %s", d.Digest, to.name),
 		object: "repository " + to.name.Repository(), host: to.name.Domain, push: true,
 	}
-	// The pusher greets the registry by itself; this finds out whether there
-	// are credentials, and is done by now.
-	if _, err := s.c.session(ctx, to.name, regtransport.PushScope, &t); err != nil {
+	w, err := s.c.session(ctx, to.name, regtransport.PushScope, &t)
+	if err != nil {
 		return err
 	}
-	p, err := s.pusher()
-	if err != nil {
-		return t.explain(ctx, err)
+	u := &upload{s: w, sink: s, d: d, open: open, tries: s.c.opts.backoff().Steps}
+	if from != nil {
+		mounted, err := s.mount(ctx, u, *from)
+		if err != nil {
+			return t.explain(ctx, err)
+		}
+		if mounted {
+			s.note(held{to.repo, d.Digest}, true)
+			return nil
+		}
 	}
-	l, err := newLayer(ctx, d, open)
-	if err != nil {
-		return t.explain(ctx, err)
-	}
-	defer l.release()
-	whole, err := l.from(from)
-	if err != nil {
-		return t.explain(ctx, err)
-	}
-	if err := p.Upload(ctx, to.repo, whole); err != nil {
+	if err := u.run(ctx); err != nil {
 		return t.explain(ctx, err)
 	}
 	s.note(held{to.repo, d.Digest}, true)
 	return nil
+}
+
+// mount asks the registry to take the blob from another repository. One that
+// does not has begun an upload instead, or refuses to; in neither case is that
+// an error.
+func (s *sink) mount(ctx context.Context, u *upload, from name.Repository) (bool, error) {
+	err := u.begin(ctx, &from)
+	switch {
+	case ctx.Err() != nil, errors.Is(err, fault.ErrDamaged):
+		return false, err
+	case err != nil:
+		u.restart()
+		return false, nil
+	}
+	return u.at == nil, nil
 }
