@@ -19,6 +19,8 @@ type connection struct {
 	keyFile    string
 	authFile   string
 	registries string // registries.conf
+	daemon     string // daemon.json
+	certDirs   []string
 	chunk      int64
 	account    account
 
@@ -42,8 +44,10 @@ func (f *connection) add(c *cobra.Command) {
 	fl.StringVar(&f.caFile, "ca-file", "", "PEM `FILE` of certificates to trust beside the system's and those in certs.d folders")
 	fl.StringVar(&f.certFile, "cert-file", "", "PEM `FILE` of a certificate to show to registries that ask for one")
 	fl.StringVar(&f.keyFile, "key-file", "", "PEM `FILE` of the key of --cert-file")
+	fl.StringArrayVar(&f.certDirs, "cert-dir", nil, "`FOLDER` with certificates of single registries (HOST[:PORT]/ca.crt, *.cert, *.key), in place of certs.d in /etc/docker, /etc/containers and ~/.config")
 	fl.StringVar(&f.authFile, "authfile", "", "`FILE` of credentials, in place of those that docker login and podman login kept")
 	fl.StringVar(&f.registries, "registries-conf", "", "registries.conf `FILE` for mirrors, locations and short names, in place of the machine's own")
+	fl.StringVar(&f.daemon, "daemon-config", "", "daemon.json `FILE` of Docker whose registry-mirrors are asked before Docker Hub, in place of the machine's own")
 	fl.StringVar(&f.host, "host", "", "`ADDRESS` of the engine (unix://, tcp://, ssh://), in place of DOCKER_HOST, CONTAINER_HOST and the Docker context")
 	fl.StringVar(&f.containerd, "containerd-address", "", "`SOCKET` of containerd, in place of CONTAINERD_ADDRESS")
 	f.account.add(c, "")
@@ -87,9 +91,11 @@ func (p *placing) client(ctx context.Context) (*registry.Client, error) {
 	if err := f.account.read(ctx, p.app); err != nil {
 		return nil, err
 	}
+	// No folder given is the usual ones; an empty list would be none.
 	return registry.NewClient(registry.Options{
+		CertDirs: f.certDirs,
 		PlainHTTP: f.plainHTTP, SkipTLSVerify: !f.tlsVerify, CAFile: f.caFile, CertFile: f.certFile, KeyFile: f.keyFile,
-		Username: f.account.username, Password: f.account.password, AuthFile: f.authFile, RegistriesConf: f.registries,
+		Username: f.account.username, Password: f.account.password, AuthFile: f.authFile, RegistriesConf: f.registries, DaemonConfig: f.daemon,
 		ChunkSize: f.chunk, UserAgent: "bale/" + version,
 		Note: func(format string, args ...any) { p.note(fmt.Sprintf(format, args...)) },
 	})

@@ -35,10 +35,23 @@ changes before everything that belongs to it is there.
   --to docker://HOST[/PATH]   a registry: docker.io/library/nginx:1 becomes
                               HOST/PATH/library/nginx:1
   --to docker-daemon:         a Docker engine, under the images' own names
+  --to containers-storage:    Podman, through its socket
+  --to containerd:k8s.io      containerd, here for a Kubernetes node, which then needs
+                              no registry; other namespaces likewise
   --to oci:DIR                an OCI image layout
+  --to oci-archive:FILE       the same as a tar; - is standard output
+  --to docker-archive:FILE    what docker load, podman load and ctr import read
 
-A classic Docker engine keeps one platform of an image (its own, or --platform)
-and no manifest; the image's id stays the same.
+A classic Docker engine and Podman keep one platform of an image (its own, or
+--platform) and nothing that is attached to it; a classic engine no manifest either. The
+image's id stays the same. They are sent only the layers that they lack.
+
+Of an index, only the platforms asked for with --platform, or those in the bundle, are
+loaded. Where the target takes an index in part it keeps its digest; most registries do
+not, and get a new index of what there is: both digests are shown.
+
+FILE may be an archive of images, or - for standard input. Archives are not signed, so they
+are loaded with --insecure-skip-verify only.
 
 Gzip layers that were taken apart are rebuilt for a registry or a layout, bit for
 bit, and compared with their digests: some 40 to 100 MB of unpacked files a second

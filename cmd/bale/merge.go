@@ -190,16 +190,18 @@ func (m *merging) requests(ctx context.Context, a *app) ([]transport.Request, er
 	var out []transport.Request
 	at := make(map[string]int)
 	from := make(map[string]string)
-	for n, r := range m.readers {
-		src := bale.NewSource(r)
-		src.BuildOn(m.bases)
-		images, err := src.Images(ctx, "")
+	all := &union{}
+	for _, r := range m.readers {
+		all.add(r, m.bases)
+	}
+	for n := range m.readers {
+		images, err := all.sources[n].Images(ctx, "")
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.files[n].Path(), err)
 		}
 		for _, i := range images {
 			name, path := i.Name.String(), m.files[n].Path()
-			request := transport.Request{Source: src, Image: i, Target: i.Name}
+			request := transport.Request{Source: all, Image: i, Target: i.Name}
 			before, ok := at[name]
 			if !ok {
 				at[name], from[name] = len(out), path

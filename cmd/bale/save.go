@@ -55,9 +55,20 @@ bundle. A layer is
 looked at once: what was found is remembered in the user's cache folder, or in the
 folder that BALE_CACHE names; BALE_CACHE=off remembers nothing.
 
-Images are given as NAME or docker://NAME (a registry), docker-daemon:NAME (an
-engine) or oci:DIR[:REF] (a layout; all its images without REF). An engine does not keep what
-a registry would serve, so its images get a new manifest; their ids stay.
+Images are taken from these places; without NAME or REF from the last four all:
+` + placesHelp + `
+A classic Docker engine and Podman do not keep what a registry would serve, so their
+images get a new manifest; their ids stay. What is attached to an image in a
+registry or layout comes along: signatures, attestations and SBOMs, of its index and of
+every manifest in it, by the referrers API, the referrers tag and cosign's tags
+(--no-referrers leaves them out). With --platform the index stays as it was, so that its digest
+and signatures stay true, and lists more than the bundle has. Where an engine was
+given one platform only, that is taken, and what is missing is listed; with --platform all it
+is an error.
+
+With --format docker-archive or oci-archive the output is not a bundle but what docker
+load, podman load, ctr images import and skopeo read; it is as large as theirs, and
+nobody signs it.
 
 With --base the bundle is an update: it leaves out what the far side has already,
 whatever image or path that was under, and compares changed files with what they were.

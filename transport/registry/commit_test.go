@@ -423,6 +423,7 @@ func FuzzAddToList(f *testing.F) {
 	f.Add([]byte(`{"manifests":[{"mediaType":"m","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0}],"x":[1]}`))
 	f.Add([]byte(`{"manifests":null}`))
 	f.Add([]byte(`null`))
+	f.Add([]byte(`{"mAnifests":[]}`))
 	entry, _ := artifact(v1.Descriptor{Digest: digest.FromString("x")}, 1)
 	f.Fuzz(func(t *testing.T, old []byte) {
 		content, more, err := addToList(old, []listed{{entry: entry}})

@@ -238,6 +238,10 @@ func addToList(old []byte, list []listed) (content []byte, more bool, err error)
 	if content, err = json.Marshal(index); err != nil {
 		return nil, false, err
 	}
+	// Keys that differ in case only are one to some readers and two to others.
+	if m, err := transport.ParseManifest(v1.MediaTypeImageIndex, content); err != nil || len(m.Manifests) != len(entries) {
+		return nil, false, fault.Damaged("not a list of referrers that can be extended")
+	}
 	if len(content) > maxList {
 		return nil, false, fault.Unsupported("the list would have %d bytes, over the limit of %d", len(content), maxList)
 	}
