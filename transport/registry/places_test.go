@@ -291,3 +291,39 @@ func FuzzMirrorHost(f *testing.F) {
 		}
 	})
 }
+
+// What is attached is asked of the registry itself; of a mirror only where that
+// cannot be reached, and that is said.
+func TestReferrersOfMirrors(t *testing.T) {
+	mirror := parts.Registry(t)
+	set := signedSet(t, mirror.Image("copies"))
+	sink := newTestClient(t, Options{}).Sink()
+	if _, err := transport.Copy(t.Context(), requestsFor(set.Source(), set.Images), sink, transport.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	down := parts.FreeAddr(t)
+	var n notes
+	src := newTestClient(t, mirrored(t, &n, down, mirror.Addr+"/copies")).Source()
+	defer func() { _ = src.Close() }()
+	img := one(t, src, down+"/multi:1.0")
+	found, err := src.(transport.Referring).Referrers(t.Context(), img, img.Root)
+	if err != nil || len(found) != 1 || found[0].Root.Digest != set.Images[2].Root.Digest || found[0].Name.Domain != down {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if !strings.Contains(strings.Join(n.list, "\n"), "may not have all of it") {
+		t.Errorf("noted %q", n.list)
+	}
+	// A registry that can be reached and has none decides.
+	empty := parts.Registry(t)
+	src = newTestClient(t, mirrored(t, &n, empty.Addr, mirror.Addr+"/copies")).Source()
+	defer func() { _ = src.Close() }()
+	img = one(t, src, empty.Addr+"/multi:1.0")
+	if found, err := src.(transport.Referring).Referrers(t.Context(), img, img.Root); err != nil || len(found) > 0 {
+		t.Errorf("found %v, %v; want none", found, err)
+	}
+	src = newTestClient(t, Options{RegistriesConf: put(t, t.TempDir(), "registries.conf", "")}).Source()
+	defer func() { _ = src.Close() }()
+	if _, err := src.(transport.Referring).Referrers(t.Context(), at(t, img, down+"/multi:1.0"), img.Root); err == nil {
+		t.Error("nobody was asked, and that is no error")
+	}
+}

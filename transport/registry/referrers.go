@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 
 	regtransport "github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/opencontainers/go-digest"
@@ -31,7 +33,9 @@ const (
 var _ transport.Referring = (*source)(nil)
 
 // Referrers implements [transport.Referring]: by the referrers API or, where
-// there is none, by the tag that takes its place; and by cosign's tags.
+// there is none, by the tag that takes its place; and by cosign's tags. Mirrors
+// are asked only where the registry itself cannot be reached, since they may not
+// have all of it.
 func (s *source) Referrers(ctx context.Context, in transport.Image, d v1.Descriptor) ([]transport.Image, error) {
 	repo := transport.Name{Domain: in.Name.Domain, Path: in.Name.Path}
 	t := task{doing: fmt.Sprintf("look for what is attached to %s in %s", d.Digest, repo), host: repo.Domain}
@@ -39,9 +43,46 @@ func (s *source) Referrers(ctx context.Context, in transport.Image, d v1.Descrip
 		return nil, t.explain(ctx, err)
 	}
 	w, err := s.c.session(ctx, repo, regtransport.PullScope, &t)
-	if err != nil {
+	if err == nil {
+		return s.referrersAt(ctx, w, t, repo, d)
+	}
+	if ctx.Err() != nil || !unreachable(err) {
 		return nil, err
 	}
+	mirrors, merr := s.c.places.mirrors(repo)
+	if merr != nil {
+		return nil, merr
+	}
+	for _, m := range mirrors {
+		if s.c.places.isDown(m.name) {
+			continue
+		}
+		var out []transport.Image
+		merr := s.c.readFrom(ctx, m, t, func(w *session, t task) (err error) {
+			out, err = s.referrersAt(ctx, w, t, repo, d)
+			return err
+		})
+		if merr == nil {
+			s.c.places.once("%s cannot be reached: what is attached to its images is asked of mirror %s, which may not have all of it", repo.Repository(), m.name.Repository())
+			return out, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	return nil, err
+}
+
+// unreachable reports whether an error is one of getting to a registry at all.
+func unreachable(err error) bool {
+	var dns *net.DNSError
+	var slow net.Error
+	return errors.As(err, &dns) || errors.As(err, &slow) && slow.Timeout() ||
+		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
+}
+
+// referrersAt asks one place.
+func (s *source) referrersAt(ctx context.Context, w *session, t task, repo transport.Name, d v1.Descriptor) ([]transport.Image, error) {
 	tags, err := s.attached(ctx, w)
 	if err != nil {
 		return nil, t.explain(ctx, err)
