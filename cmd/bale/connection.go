@@ -93,7 +93,7 @@ func (p *placing) client(ctx context.Context) (*registry.Client, error) {
 	}
 	// No folder given is the usual ones; an empty list would be none.
 	return registry.NewClient(registry.Options{
-		CertDirs: f.certDirs,
+		CertDirs:  f.certDirs,
 		PlainHTTP: f.plainHTTP, SkipTLSVerify: !f.tlsVerify, CAFile: f.caFile, CertFile: f.certFile, KeyFile: f.keyFile,
 		Username: f.account.username, Password: f.account.password, AuthFile: f.authFile, RegistriesConf: f.registries, DaemonConfig: f.daemon,
 		ChunkSize: f.chunk, UserAgent: "bale/" + version,
