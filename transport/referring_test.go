@@ -62,11 +62,11 @@ func unnamed(t *testing.T, d v1.Descriptor) transport.Image {
 // signed is an index of two platforms with something attached to everything in it.
 type signed struct {
 	*library
-	src                    *referring
-	amd, arm               v1.Descriptor
-	img                    transport.Image
-	onIndex, onAmd, onArm  transport.Image
-	sigTag, onSBOM, onRoot transport.Image
+	src                   *referring
+	amd, arm              v1.Descriptor
+	img                   transport.Image
+	onIndex, onAmd, onArm transport.Image
+	sigTag, onSBOM        transport.Image
 }
 
 func newSigned(t *testing.T) *signed {

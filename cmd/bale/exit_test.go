@@ -66,12 +66,12 @@ func TestAdvise(t *testing.T) {
 	}
 }
 
-// An error is one line, however many went into it.
+// An error is one line, and others that belong to it stand before it.
 func TestErrorIsOneLine(t *testing.T) {
 	var b strings.Builder
 	a := &app{streams: streams{err: &b}}
 	a.fail(fault.WithHint(errors.Join(errors.New("one"), errors.New("two")), "do it"))
-	if got, want := b.String(), "bale: error: one; two\nbale: hint: do it\n"; got != want {
+	if got, want := b.String(), "bale: and: two\nbale: error: one (and 1 more, see above)\nbale: hint: do it\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

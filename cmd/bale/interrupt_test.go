@@ -76,8 +76,8 @@ func TestInterruptedLoad(t *testing.T) {
 	}
 }
 
-// A registry gives names one by one. Those given before the break stay, and
-// what they name is whole.
+// A registry gives names one by one. Those given before the break are taken
+// back.
 func TestInterruptedBetweenNames(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "b.bale")
@@ -91,12 +91,8 @@ func TestInterruptedBetweenNames(t *testing.T) {
 	brokenOff(t, p.signal(os.Interrupt))
 	far.disarm()
 	tags, err := registryTags(far.Addr)
-	if err != nil || len(tags) != 1 {
+	if err != nil || len(tags) != 0 {
 		t.Fatalf("the registry has tags %q, %v", tags, err)
-	}
-	layouts := testdata(t, "images")
-	if err := sameImage(layouts, far.Image("library/busybox:1.35"), "oci:busybox:docker.io/library/busybox:1.35"); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 func TestEveryPlaceEndToEnd(t *testing.T) {
 	here := parts.Registry(t)
 	pushImages(t, here.Addr)
-	key, pub := testdata(t, "keys", "ecdsa.key"), testdata(t, "keys", "ecdsa.pub")
+	key, pub := testdata(t, "keys", "ed25519.pem"), testdata(t, "keys", "ed25519.pub")
 	bundle := filepath.Join(t.TempDir(), "images.bale")
 	names := []string{here.Image("library/busybox:1.35"), here.Image("library/tools:1.0")}
 	mustRun(t, append([]string{"save", "-o", bundle, "--key", key}, names...)...)

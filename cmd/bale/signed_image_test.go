@@ -16,6 +16,7 @@ import (
 // under the same digest, in registries with and without the referrers API.
 func TestSignedImageEndToEnd(t *testing.T) {
 	cosign, oras := parts.Tool(t, "cosign"), parts.Tool(t, "oras")
+	t.Setenv("COSIGN_PASSWORD", "bale-test") // of the key
 	here := parts.Registry(t)
 	pushImages(t, here.Addr)
 	key, pub := testdata(t, "keys", "ecdsa.key"), testdata(t, "keys", "ecdsa.pub")
@@ -99,7 +100,6 @@ func tool(t testing.TB, program string, args ...string) string {
 	cmd := exec.Command(program, args...)
 	var errout strings.Builder
 	cmd.Stderr = &errout
-	cmd.Env = append(os.Environ(), "COSIGN_PASSWORD=bale-test")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s %s: %v\n%s", filepath.Base(program), strings.Join(args, " "), err, errout.String())
