@@ -82,6 +82,19 @@ func (e *engine) find(ctx context.Context, selector string) ([]ref, error) {
 	return nil, fault.WithHint(e.noImage(selector), "%[1]s images shows what the engine has; %[1]s pull %[2]s gets it there", e.command(), selector)
 }
 
+// findAll returns what several selectors name.
+func (e *engine) findAll(ctx context.Context, selectors []string) ([]ref, error) {
+	var all []ref
+	for _, sel := range selectors {
+		refs, err := e.find(ctx, sel)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, refs...)
+	}
+	return all, nil
+}
+
 // findID finds an image by its ID and calls it by the first of its names.
 func (e *engine) findID(ctx context.Context, selector string) ([]ref, error) {
 	res, ok, err := e.inspect(ctx, selector)

@@ -63,9 +63,10 @@ func TestPodmanConformanceSink(t *testing.T) {
 		d := emptied(t, parts.SharedPodman(t))
 		set := ownSet(t)
 		return conformance.Place{
-			Set:   set,
-			Sink:  func(t *testing.T) transport.Sink { return anySink(t, d.Host) },
-			Start: func(t *testing.T, s transport.Sink, images []transport.Image) { plan(t, s, set, images) },
+			Set:    set,
+			Sink:   func(t *testing.T) transport.Sink { return anySink(t, d.Host) },
+			Source: func(t *testing.T) (transport.Source, error) { return NewSource(t.Context(), Options{Host: d.Host}) },
+			Start:  func(t *testing.T, s transport.Sink, images []transport.Image) { plan(t, s, set, images) },
 			Visible: func(t *testing.T, name transport.Name) bool {
 				return d.Run(t, "images", "--quiet", name.String()) != ""
 			},

@@ -66,15 +66,11 @@ func (s *storeSource) Images(ctx context.Context, selector string) ([]transport.
 // Prepare implements [transport.Preparer]: one export for all selectors, since
 // an engine exports what images share once for each time it is asked.
 func (s *storeSource) Prepare(ctx context.Context, selectors []string) error {
-	var all []ref
-	for _, sel := range selectors {
-		refs, err := s.e.find(ctx, sel)
-		if err != nil {
-			return err
-		}
-		all = append(all, refs...)
+	refs, err := s.e.findAll(ctx, selectors)
+	if err != nil {
+		return err
 	}
-	return s.export(ctx, all)
+	return s.export(ctx, refs)
 }
 
 // export fetches those of the images that no earlier call fetched. They go by

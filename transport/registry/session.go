@@ -138,13 +138,5 @@ func (s *session) ask(ctx context.Context, method, path string, header http.Head
 		return nil, err
 	}
 	req.Header = header
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if err := regtransport.CheckError(resp, codes...); err != nil {
-		_ = resp.Body.Close()
-		return nil, err
-	}
-	return resp, nil
+	return s.send(req, codes...)
 }
