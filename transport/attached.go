@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -42,27 +43,66 @@ func AttachedTo(tag string) (d digest.Digest, kind string, ok bool) {
 	return d, m[3], d.Validate() == nil
 }
 
-// withoutAttached leaves out images that nobody asked for by name and that are
-// attached to others: they are found through these.
-func withoutAttached(drafts []*draft) []*draft {
-	type key struct {
-		source     Source
-		repository string
-		digest     digest.Digest
-	}
-	there := make(map[key]bool)
-	repository := func(d *draft) string { return d.Image.Name.Repository() }
+// standing leaves out images that nobody asked for by name and that are attached
+// to others: they are found through these. Some may be attached to each other,
+// or to what only they hold; one of those stays.
+func (p *planner) standing(g *grapher, drafts []*draft) []*draft {
+	var kept, rest []*draft
+	waiting := make(map[*node][]*draft) // by what they are attached to
 	for _, d := range drafts {
-		(&selection{root: d.original}).each(func(n *node) { there[key{d.Source, repository(d), n.desc.Digest}] = true })
-	}
-	return slices.DeleteFunc(slices.Clone(drafts), func(d *draft) bool {
-		subject := d.original.manifest.Subject
-		if of, kind, ok := AttachedTo(d.Image.Name.Tag); ok && kind != "" {
-			subject = of
+		if subject := g.find(d.Source, d.Image.Name.Repository(), d.attachedTo()); subject != nil {
+			rest = append(rest, d)
+			waiting[subject] = append(waiting[subject], d)
+			continue
 		}
-		_, referring := d.Source.(Referring)
-		return d.Listed && referring && subject != "" && subject != d.Image.Root.Digest && there[key{d.Source, repository(d), subject}]
-	})
+		kept = append(kept, d)
+	}
+	if len(rest) == 0 {
+		return drafts
+	}
+	stands, found, reached := make(map[*draft]bool), make(map[*draft]bool), make(map[*node]bool)
+	var reach func(n *node)
+	reach = func(n *node) {
+		if reached[n] {
+			return
+		}
+		reached[n] = true
+		for _, d := range waiting[n] {
+			found[d] = true
+			reach(d.original)
+		}
+		for _, c := range n.children {
+			reach(c)
+		}
+	}
+	for _, d := range kept {
+		stands[d] = true
+		reach(d.original)
+	}
+	for _, d := range rest {
+		if !found[d] {
+			stands[d] = true
+			reach(d.original)
+		}
+	}
+	for _, d := range rest {
+		if !stands[d] {
+			p.listed[d.original] = append(p.listed[d.original], d)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(drafts), func(d *draft) bool { return !stands[d] })
+}
+
+// attachedTo returns what an image that nobody asked for by name is attached to,
+// and found through; "" if it stands for itself.
+func (d *draft) attachedTo() digest.Digest {
+	if _, ok := d.Source.(Referring); !ok || !d.Listed {
+		return ""
+	}
+	if to, kind, ok := AttachedTo(d.Image.Name.Tag); ok && kind != "" {
+		return to
+	}
+	return d.original.manifest.Subject
 }
 
 // attached adds to images what is attached to them and to what is attached to
@@ -80,7 +120,7 @@ func (p *planner) attached(ctx context.Context, g *grapher, drafts []*draft) ([]
 		if depth > MaxDepth {
 			return nil, fault.Damaged("what is attached to images is nested more than %d deep", MaxDepth)
 		}
-		found, err := p.referrers(ctx, fresh)
+		found, err := p.referrers(ctx, g, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -118,13 +158,13 @@ func attachedKey(target Name, root v1.Descriptor) string {
 
 // asked is a manifest whose referrers are asked for.
 type asked struct {
-	*draft
-	desc  v1.Descriptor
-	found []Image
+	drafts []*draft // that it is a part of, of one source and for one repository
+	desc   v1.Descriptor
+	found  []Image
 }
 
 // referrers asks for what is attached to any part of images.
-func (p *planner) referrers(ctx context.Context, drafts []*draft) ([]*draft, error) {
+func (p *planner) referrers(ctx context.Context, g *grapher, drafts []*draft) ([]*draft, error) {
 	var list []*asked
 	type key struct {
 		source     Source
@@ -132,7 +172,7 @@ func (p *planner) referrers(ctx context.Context, drafts []*draft) ([]*draft, err
 		target     string
 		digest     digest.Digest
 	}
-	seen := make(map[key]bool)
+	seen := make(map[key]*asked)
 	unkept := p.sink.Properties().NoReferrers
 	for _, d := range drafts {
 		l, local := d.Source.(Local)
@@ -141,10 +181,12 @@ func (p *planner) referrers(ctx context.Context, drafts []*draft) ([]*draft, err
 		}
 		for _, m := range d.manifests() {
 			k := key{d.Source, d.Image.Name.Repository(), d.Target.Repository(), m.Digest}
-			if !seen[k] {
-				seen[k] = true
-				list = append(list, &asked{draft: d, desc: m})
+			if a := seen[k]; a != nil {
+				a.drafts = append(a.drafts, d)
+				continue
 			}
+			seen[k] = &asked{drafts: []*draft{d}, desc: m}
+			list = append(list, seen[k])
 		}
 	}
 	if err := ask(ctx, list); err != nil {
@@ -152,25 +194,49 @@ func (p *planner) referrers(ctx context.Context, drafts []*draft) ([]*draft, err
 	}
 	var out []*draft
 	for _, a := range list {
-		copied := a.copied()
+		d := a.drafts[0]
+		// One of the images may get a new index, and another hold that which was.
+		copied := slices.ContainsFunc(a.drafts, func(d *draft) bool { return d.copied()[a.desc.Digest] })
 		for _, i := range a.found {
-			o := Omission{Descriptor: bare(i.Root), Reason: NotKept}
-			switch {
-			case unkept:
-				a.omitted = append(a.omitted, o)
-				continue
-			case !copied[a.desc.Digest]:
-				o.Reason = SubjectReplaced
-				a.omitted = append(a.omitted, o)
+			if unkept || !copied {
+				o := Omission{Descriptor: bare(i.Root), Reason: SubjectReplaced}
+				if unkept {
+					o.Reason = NotKept
+				}
+				if err := p.member(omissionCost); err != nil {
+					return nil, err
+				}
+				d.omitted = append(d.omitted, o)
 				continue
 			}
-			out = append(out, &draft{
-				Request: Request{Source: a.Source, Image: i, Target: Name{Domain: a.Target.Domain, Path: a.Target.Path, Tag: i.Name.Tag, Digest: i.Name.Digest}},
-				subject: a.desc.Digest, above: a.above + MaxDepth + 1,
-			})
+			for _, r := range p.called(g, d, i) {
+				out = append(out, &draft{Request: r, subject: a.desc.Digest, above: d.above + MaxDepth + 1})
+			}
 		}
 	}
 	return out, nil
+}
+
+// called returns how something that is attached to an image will be called: by
+// its digest or the tag that says what it is attached to, in the repository of
+// the image; and by the tags by which its source lists it, which must not get lost.
+func (p *planner) called(g *grapher, d *draft, i Image) []Request {
+	n := Name{Domain: d.Target.Domain, Path: d.Target.Path, Tag: i.Name.Tag, Digest: i.Name.Digest}
+	if _, kind, ok := AttachedTo(n.Tag); !ok || kind == "" {
+		n.Tag, n.Digest = "", i.Root.Digest
+	}
+	var list []Request
+	if there := g.find(d.Source, i.Name.Repository(), i.Root.Digest); n.Tag == "" && there != nil {
+		for _, l := range p.listed[there] {
+			if l.Target.Tag != "" && l.Target.Repository() == d.Target.Repository() {
+				list = append(list, l.Request)
+			}
+		}
+	}
+	if len(list) > 0 {
+		return list
+	}
+	return []Request{{Source: d.Source, Image: i, Target: n}}
 }
 
 // manifests returns the manifests and indexes of what is taken of an image, as
@@ -203,10 +269,15 @@ func ask(ctx context.Context, list []*asked) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetches)
 	missing := make([]error, len(list))
+	var total atomic.Int64
 	for i, a := range list {
 		group.Go(func() (err error) {
-			a.found, err = a.Source.(Referring).Referrers(ctx, a.Image, a.desc)
-			err = at(AtSource, a.Image.Name, err)
+			d := a.drafts[0]
+			a.found, err = d.Source.(Referring).Referrers(ctx, d.Image, a.desc)
+			if err == nil && total.Add(int64(len(a.found))) > MaxNodes {
+				err = fault.Damaged("more than %d manifests are attached to images", MaxNodes)
+			}
+			err = at(AtSource, d.Image.Name, err)
 			if errors.Is(err, fault.ErrMissing) {
 				missing[i], err = err, nil
 			}

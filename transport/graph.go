@@ -85,12 +85,19 @@ func newGrapher(ctx context.Context) *grapher {
 func (g *grapher) phase() { g.group, g.ctx = errgroup.WithContext(g.base) }
 
 // add returns the node for a manifest, whose content and children are there
-// after wait.
+// after need and wait.
 func (g *grapher) add(src Source, in Image, d v1.Descriptor) (*node, error) {
-	return g.node(src, in, d, 0, true)
+	return g.node(src, in, d, 0, false)
 }
 
-// need lets the node of something that an index lists be read, if it is not.
+// find returns the node for a manifest, if there is one.
+func (g *grapher) find(src Source, repository string, d digest.Digest) *node {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.known[graphKey{src, repository, d}]
+}
+
+// need lets a node be read, if it is not.
 func (g *grapher) need(n *node) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -125,7 +132,7 @@ func (g *grapher) node(src Source, in Image, d v1.Descriptor, depth int, needed 
 		return nil, fault.Damaged("%s is referred to as %d bytes of %s and as %d bytes of %s",
 			d.Digest, n.desc.Size, n.desc.MediaType, d.Size, d.MediaType)
 	}
-	if needed || IsIndex(d.MediaType) {
+	if needed || depth > 0 && IsIndex(d.MediaType) {
 		g.start(n)
 	}
 	return n, nil

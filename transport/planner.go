@@ -19,6 +19,10 @@ type planner struct {
 	o           Options
 	items       map[itemKey]*item
 	memberships int
+
+	selections map[*node]*selection // of indexes that several images name
+	listed     map[*node][]*draft   // see standing
+	reindexed  int64                // bytes of new indexes
 }
 
 // An artifact may keep as a layer what is another image's manifest. Places
@@ -46,7 +50,7 @@ func newPlan(ctx context.Context, requests []Request, sink Sink, o Options) (*Pl
 	if err := checkTargets(requests); err != nil {
 		return nil, err
 	}
-	p := &planner{sink: sink, o: o, items: make(map[itemKey]*item)}
+	p := &planner{sink: sink, o: o, items: make(map[itemKey]*item), listed: make(map[*node][]*draft)}
 	g := newGrapher(ctx)
 	defer g.close()
 	var drafts []*draft
@@ -60,7 +64,7 @@ func newPlan(ctx context.Context, requests []Request, sink Sink, o Options) (*Pl
 	if err := p.read(g, drafts, len(wants) > 0); err != nil {
 		return nil, err
 	}
-	drafts = withoutAttached(drafts)
+	drafts = p.standing(g, drafts)
 	if err := p.decide(ctx, g, drafts, wants); err != nil {
 		return nil, err
 	}
@@ -96,16 +100,24 @@ func (p *planner) wants() ([]v1.Platform, error) {
 // read reads the graphs of images, or only the indexes in them.
 func (p *planner) read(g *grapher, drafts []*draft, indexes bool) error {
 	g.indexes = indexes
+	// All are known before any is read: what was asked for is not taken for what
+	// an index lists, whichever of them comes first.
 	for _, d := range drafts {
 		var err error
 		if d.original, err = g.add(d.Source, d.Image, d.Image.Root); err != nil {
 			return at(AtSource, d.Image.Name, err)
 		}
 	}
+	for _, d := range drafts {
+		g.need(d.original)
+	}
 	if err := g.wait(); err != nil {
 		return err
 	}
 	for _, d := range drafts {
+		if d.original.lacking {
+			return at(AtSource, d.Image.Name, lacks([]Omission{{d.original.desc, NotAtSource}}))
+		}
 		if d.original.manifest == nil {
 			return at(AtSource, d.Image.Name, fault.Unsupported("%s is neither an image manifest nor an index, but %.200q",
 				d.Image.Root.Digest, d.Image.Root.MediaType))
@@ -118,6 +130,7 @@ func (p *planner) read(g *grapher, drafts []*draft, indexes bool) error {
 // what that needs.
 func (p *planner) decide(ctx context.Context, g *grapher, drafts []*draft, wants []v1.Platform) error {
 	g.indexes = false
+	p.selections = make(map[*node]*selection)
 	for _, d := range drafts {
 		if err := p.choose(g, d, wants); err != nil {
 			return at(AtSource, d.Image.Name, err)
@@ -144,7 +157,11 @@ func (p *planner) choose(g *grapher, d *draft, wants []v1.Platform) (err error) 
 		}
 		return err
 	}
+	if d.sel = p.selections[d.original]; d.sel != nil {
+		return nil
+	}
 	if d.sel, err = choose(d.original, wants, p.o.Complete); err == nil {
+		p.selections[d.original] = d.sel
 		d.sel.each(g.need)
 	}
 	return err
@@ -161,7 +178,10 @@ func (p *planner) settle(ctx context.Context, d *draft) error {
 	if err := d.sel.settle(); err != nil {
 		return err
 	}
-	d.omitted, d.platforms = d.sel.omitted, d.sel.platforms
+	d.omitted, d.platforms = slices.Clip(d.sel.omitted), d.sel.platforms
+	if err := p.member(omissionCost * len(d.omitted)); err != nil {
+		return err
+	}
 	switch {
 	case !IsIndex(d.original.desc.MediaType):
 		if d.subject == "" && len(p.o.Platforms) > 0 {
@@ -172,8 +192,16 @@ func (p *planner) settle(ctx context.Context, d *draft) error {
 		if err != nil {
 			return at(AtTarget, d.Target, err)
 		}
-		if d.root = d.sel.sparse(); !sparse {
-			d.root, err = d.sel.reindexed()
+		if sparse {
+			d.root = d.sel.sparse()
+			return nil
+		}
+		fresh := d.sel.fresh == nil
+		if d.root, err = d.sel.reindexed(); err == nil && fresh {
+			p.reindexed += d.sel.bytes
+		}
+		if err == nil && p.reindexed > maxManifests {
+			err = fault.Damaged("new indexes have more than %d bytes together", maxManifests)
 		}
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -37,7 +38,7 @@ func Prove(ctx context.Context, requests []Request, place Source, properties Pro
 				return err
 			}
 		}
-		return p.names(ctx, plan.targets())
+		return p.names(ctx, plan)
 	}
 	return Copy(ctx, requests, p, o)
 }
@@ -61,7 +62,11 @@ func (p *prover) Has(context.Context, v1.Descriptor, []Image) (bool, error) { re
 
 // TakesSparse implements [Sparse]: the place did if it has the index.
 func (p *prover) TakesSparse(ctx context.Context, img Image, _ []byte, _ []v1.Descriptor) (bool, error) {
-	_, err := readManifest(ctx, p.place, img, img.Root)
+	// An engine can be read after it was asked for the image by its name.
+	_, err := p.place.Images(ctx, byTag(img.Name).String())
+	if err == nil {
+		_, err = readManifest(ctx, p.place, img, img.Root)
+	}
 	if errors.Is(err, fault.ErrMissing) {
 		return false, nil
 	}
@@ -115,7 +120,8 @@ func (p *prover) Commit(context.Context, []Image) error {
 
 // names compares names, and lets the place get ready to be read: an engine
 // exports what it is asked for.
-func (p *prover) names(ctx context.Context, images []Image) error {
+func (p *prover) names(ctx context.Context, plan *Plan) error {
+	images := plan.targets()
 	if prepares, ok := p.place.(Preparer); ok {
 		var selectors []string
 		for _, img := range images {
@@ -132,6 +138,9 @@ func (p *prover) names(ctx context.Context, images []Image) error {
 			continue // see whole
 		}
 		err := p.name(ctx, img)
+		if img.Name.Tag == "" && errors.Is(err, fault.ErrMissing) {
+			err = p.attached(ctx, plan, img, err)
+		}
 		p.absent[img.Name] = errors.Is(err, fault.ErrMissing)
 		if err := p.note(err); err != nil {
 			return err
@@ -166,7 +175,7 @@ func byTag(n Name) Name {
 }
 
 func (p *prover) name(ctx context.Context, img Image) error {
-	found, err := p.place.Images(ctx, byTag(img.Name).String())
+	found, err := p.find(ctx, byTag(img.Name).String())
 	if err != nil {
 		return err
 	}
@@ -176,6 +185,41 @@ func (p *prover) name(ctx context.Context, img Image) error {
 		}
 	}
 	return fault.Damaged("%s is %s, not %s", byTag(img.Name), found[0].Root.Digest, img.Root.Digest)
+}
+
+// find is Images of a place that finds something.
+func (p *prover) find(ctx context.Context, selector string) ([]Image, error) {
+	found, err := p.place.Images(ctx, selector)
+	if err == nil && len(found) == 0 {
+		err = fault.Missing("no image %s", selector)
+	}
+	return found, err
+}
+
+// attached looks for something that has no name at the place: what is attached to
+// an image need not have one, as long as it is found through that. Otherwise it
+// returns err.
+func (p *prover) attached(ctx context.Context, plan *Plan, img Image, err error) error {
+	place, ok := p.place.(Referring)
+	if !ok {
+		return err
+	}
+	i := slices.IndexFunc(plan.Images, func(i Planned) bool { return i.Target.Name == img.Name && i.Subject != "" })
+	if i < 0 {
+		return err
+	}
+	s := slices.IndexFunc(plan.manifests, func(m *item) bool { return m.desc.Digest == plan.Images[i].Subject })
+	if s < 0 {
+		return err
+	}
+	found, rerr := place.Referrers(ctx, img, plan.manifests[s].desc)
+	if rerr != nil {
+		return rerr
+	}
+	if slices.ContainsFunc(found, func(f Image) bool { return f.Root.Digest == img.Root.Digest }) {
+		return nil
+	}
+	return err
 }
 
 func (p *prover) blob(ctx context.Context, img Image, d v1.Descriptor) error {
@@ -204,7 +248,7 @@ func (p *prover) whole(ctx context.Context, img Image, content []byte) error {
 	if img.Name.Tag != "" {
 		selector = byTag(img.Name).String()
 	}
-	found, err := p.place.Images(ctx, selector)
+	found, err := p.find(ctx, selector)
 	if err != nil {
 		return err
 	}

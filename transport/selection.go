@@ -22,6 +22,10 @@ type selection struct {
 	chosen    map[digest.Digest]bool // their manifests
 	kept      map[*node]bool         // nodes of root's graph that are taken; nil: all
 	omitted   []Omission             // children of kept indexes that are not
+
+	settled bool
+	fresh   *node // see reindexed
+	bytes   int64 // of the indexes that were made for it
 }
 
 // choose finds out which manifests of an image are taken: those for the
@@ -46,7 +50,8 @@ func choose(root *node, wants []v1.Platform, complete bool) (*selection, error) 
 				s.platforms = append(s.platforms, w)
 			}
 		}
-		keep = func(n *node) bool { return s.chosen[n.desc.Digest] || s.attests(n.desc) }
+		attesting := s.attesting()
+		keep = func(n *node) bool { return s.chosen[n.desc.Digest] || attesting[n] }
 		reason = OtherPlatform
 	}
 	s.kept = make(map[*node]bool)
@@ -84,15 +89,34 @@ func lacks(list []Omission) error {
 		"pull them there, or name the platforms that are wanted with --platform")
 }
 
-// attests reports whether an entry of an index is an attestation to one of
-// the manifests that were chosen.
-func (s *selection) attests(d v1.Descriptor) bool {
-	return s.chosen[digest.Digest(d.Annotations[attestsTo])]
+// attesting returns what an index anywhere in the graph says is an attestation to
+// one of the manifests that were chosen. Another may list the same and not say so.
+func (s *selection) attesting() map[*node]bool {
+	list, seen := make(map[*node]bool), make(map[*node]bool)
+	var walk func(n *node)
+	walk = func(n *node) {
+		if seen[n] {
+			return
+		}
+		seen[n] = true
+		for i, c := range n.children {
+			if s.chosen[digest.Digest(n.manifest.Manifests[i].Annotations[attestsTo])] {
+				list[c] = true
+			}
+			walk(c)
+		}
+	}
+	walk(s.root)
+	return list
 }
 
 // settle looks at what was chosen when it has been read: the source may lack
 // it.
 func (s *selection) settle() error {
+	if s.settled {
+		return nil // for another tag of the image
+	}
+	s.settled = true
 	seen := make(map[*node]bool)
 	var gone []Omission
 	var walk func(n *node)
@@ -158,6 +182,7 @@ func (s *selection) walk(n *node, keep func(*node) bool, reason Reason, below ma
 		return false
 	}
 	var omitted []Omission
+	listed := make(map[*node]bool)
 	for i, c := range n.children {
 		if s.walk(c, keep, reason, below) {
 			below[n] = true
@@ -165,7 +190,8 @@ func (s *selection) walk(n *node, keep func(*node) bool, reason Reason, below ma
 		}
 		d := bare(c.desc)
 		d.Platform = n.manifest.Manifests[i].Platform
-		if !slices.ContainsFunc(omitted, func(o Omission) bool { return o.Descriptor.Digest == d.Digest }) {
+		if !listed[c] {
+			listed[c] = true
 			omitted = append(omitted, Omission{d, reason})
 		}
 	}
@@ -219,8 +245,11 @@ func (s *selection) sparse() *node {
 
 // reindexed returns the graph of what is kept, in which indexes list no more
 // than that.
-func (s *selection) reindexed() (*node, error) {
-	return s.rebuild(func(n *node, children []*node) (*node, error) {
+func (s *selection) reindexed() (root *node, err error) {
+	if s.fresh != nil {
+		return s.fresh, nil
+	}
+	s.fresh, err = s.rebuild(func(n *node, children []*node) (*node, error) {
 		content, err := reindex(n, children, s.positions(n))
 		if err != nil {
 			return nil, err
@@ -230,8 +259,12 @@ func (s *selection) reindexed() (*node, error) {
 			return nil, err
 		}
 		d := v1.Descriptor{MediaType: n.desc.MediaType, Digest: n.desc.Digest.Algorithm().FromBytes(content), Size: int64(len(content))}
+		if s.bytes += d.Size; d.Size > MaxManifest || s.bytes > maxManifests {
+			return nil, fault.Unsupported("the new index in place of %s would be larger than %d bytes", n.desc.Digest, MaxManifest)
+		}
 		return &node{desc: d, content: content, manifest: m}, nil
 	})
+	return s.fresh, err
 }
 
 // positions are the places in an index of what is kept of it.
@@ -300,7 +333,7 @@ func reindex(n *node, children []*node, positions []int) ([]byte, error) {
 	if len(list) != len(n.children) {
 		return nil, fault.Damaged("index %s does not write its list of manifests as the specification does", n.desc.Digest)
 	}
-	var kept []map[string]json.RawMessage
+	kept := []map[string]json.RawMessage{} // never null
 	for i, at := range positions {
 		entry, d := list[at], children[i].desc
 		for field, value := range map[string]any{"digest": d.Digest, "size": d.Size} {

@@ -144,7 +144,11 @@ func (s *sink) WriteManifest(ctx context.Context, d v1.Descriptor, images []tran
 			return err
 		}
 		if !has {
-			return fault.Missing("%s: blob %s of manifest %s was not written", s.where, b.Digest, d.Digest)
+			err := fault.Missing("%s: blob %s of manifest %s was not written", s.where, b.Digest, d.Digest)
+			if transport.IsForeign(b.MediaType) {
+				return fault.WithHint(err, "its publisher keeps this layer to itself: --foreign-layers fetches it; registries and layouts can do without")
+			}
+			return err
 		}
 	}
 	changed, err := s.remake(m)

@@ -51,9 +51,13 @@ func testSink(t *testing.T, p *bundle.Preparer) {
 				o.Preparer = p
 				s, err := bale.NewSink(o)
 				must(t, err)
-				// The engine does so when it has planned.
-				must(t, s.Start(t.Context(), &transport.Plan{}))
 				return s
+			},
+			Start: func(t *testing.T, s transport.Sink, _ []transport.Image) {
+				must(t, s.(*bale.Sink).Start(t.Context(), &transport.Plan{}))
+			},
+			Planned: func(t *testing.T, s transport.Sink, plan *transport.Plan) {
+				must(t, s.(*bale.Sink).Start(t.Context(), plan))
 			},
 			Source: func(t *testing.T) (transport.Source, error) {
 				o, err := open(t.Context(), path)

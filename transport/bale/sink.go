@@ -31,7 +31,8 @@ type Signer interface {
 
 // SinkOptions say what bundle is to be written.
 type SinkOptions struct {
-	Path      string
+	Path      string    // or [Stdout]
+	Stdout    io.Writer // what that path stands for; nil if there is none
 	Overwrite bool
 	Signers   []Signer // none: the bundle is not signed
 	Writer    bundle.WriterOptions
@@ -91,7 +92,7 @@ func NewSink(o SinkOptions) (*Sink, error) {
 	if o.Overwrite {
 		opts = append(opts, commit.Overwrite())
 	}
-	f, err := commit.Create(o.Path, opts...)
+	f, err := o.create(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -103,6 +104,17 @@ func NewSink(o SinkOptions) (*Sink, error) {
 		}
 	}
 	return s, nil
+}
+
+// create makes what the bundle is written to.
+func (o *SinkOptions) create(opts []commit.Option) (output, error) {
+	if o.Path != Stdout {
+		return commit.Create(o.Path, opts...)
+	}
+	if o.Stdout == nil {
+		return nil, fault.Usage("there is no standard output to write a bundle to")
+	}
+	return newPipe(o.Stdout)
 }
 
 func newSink(o SinkOptions, f output) *Sink {

@@ -57,6 +57,9 @@ func TestBrokenPlacesFail(t *testing.T) {
 	for _, b := range brokenSources {
 		try("source that gives "+b.name, b.fails)
 	}
+	for _, b := range brokenPlaces {
+		try("place that "+b.name, b.fails)
+	}
 	for _, b := range brokenHoldings {
 		try("source that finds "+b.name, b.fails)
 	}
@@ -78,6 +81,16 @@ func runBroken(t *testing.T, name string) {
 		if "source that gives "+b.name == name {
 			set := conformance.New(t, team)
 			conformance.Source(t, func(*testing.T) transport.Source { return b.source(set.Source()) }, conformance.Want{Set: set})
+			return
+		}
+	}
+	for _, b := range brokenPlaces {
+		if "place that "+b.name == name {
+			conformance.Sink(t, func(t *testing.T) conformance.Place {
+				p := memoryPlace(t)
+				b.change(&p)
+				return p
+			})
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
@@ -83,6 +84,18 @@ func roots(images []transport.Image) []string {
 	}
 	slices.Sort(s)
 	return s
+}
+
+// sameLines fails the test unless two sorted lists are the same, and tells in
+// what they differ.
+func sameLines(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	if slices.Equal(got, want) {
+		return
+	}
+	missing := slices.DeleteFunc(slices.Clone(want), func(s string) bool { return slices.Contains(got, s) })
+	more := slices.DeleteFunc(slices.Clone(got), func(s string) bool { return slices.Contains(want, s) })
+	t.Errorf("%s %d of %d; missing:\n%s\ntoo many:\n%s", what, len(got), len(want), strings.Join(missing, "\n"), strings.Join(more, "\n"))
 }
 
 func wantMissing(t *testing.T, what string, do func() error) {

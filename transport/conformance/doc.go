@@ -8,7 +8,12 @@
 // if a fault was never hit.
 //
 // What a place can do besides ([transport.RawLayers], [transport.Preparing],
-// [transport.Unpacking]) is tested if it says that it can.
+// [transport.Unpacking], [transport.Planning], [transport.Sparse],
+// [transport.Referring], [transport.Partial]) is tested if it says that it can.
+//
+// Images as they are in the wild ([Signed]) go to each sink's place and back through
+// the engine, whole and one platform of them. What a place cannot keep of that by its
+// nature its test declares ([Place]).
 //
 // A place's test needs a few lines:
 //

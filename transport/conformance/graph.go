@@ -48,6 +48,10 @@ func (s *Set) walk(t testing.TB, g *Graph, img transport.Image, d v1.Descriptor,
 		}
 		g.Owners[d.Digest] = append(g.Owners[d.Digest], img)
 	}
+	if !transport.IsIndex(d.MediaType) && !transport.IsManifest(d.MediaType) {
+		add(&g.Layers, d) // what an index may list besides
+		return
+	}
 	m := s.parse(t, d)
 	for _, c := range m.Manifests {
 		s.walk(t, g, img, c, seen)
@@ -101,7 +105,7 @@ func (s *Set) Resolve(t testing.TB, p *v1.Platform) []transport.Image {
 
 func (s *Set) pick(t testing.TB, d v1.Descriptor, p *v1.Platform) (v1.Descriptor, bool) {
 	t.Helper()
-	if d.MediaType != v1.MediaTypeImageIndex && d.MediaType != dockerList {
+	if !transport.IsIndex(d.MediaType) {
 		fits := d.Platform == nil || d.Platform.OS == p.OS && d.Platform.Architecture == p.Architecture
 		d.Platform = nil
 		return d, fits

@@ -7,6 +7,7 @@ import (
 	_ "crypto/sha256" // for go-digest
 	"encoding/json"
 	"math/rand/v2"
+	"path"
 	"sync"
 	"testing"
 	"time"
@@ -44,12 +45,20 @@ const bigFile = 400 << 10
 // All but artifact can be loaded by an engine.
 func New(t testing.TB, repository string) *Set {
 	t.Helper()
-	return build().Rename(func(n transport.Name) transport.Name {
-		named, err := transport.ParseName(repository + "/" + n.Path + ":" + n.Tag)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return named
+	return build().under(t, repository)
+}
+
+// under returns the set, whose names are no more than paths, in repositories
+// under one.
+func (s *Set) under(t testing.TB, repository string) *Set {
+	t.Helper()
+	above, err := transport.ParseName(repository + "/x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Rename(func(n transport.Name) transport.Name {
+		n.Domain, n.Path = above.Domain, path.Join(path.Dir(above.Path), n.Path)
+		return n
 	})
 }
 
@@ -142,9 +151,16 @@ func (b *builder) index(children ...v1.Descriptor) v1.Descriptor {
 	})
 }
 
-func (b *builder) name(short string, root v1.Descriptor) {
-	root.Platform = nil
-	b.Images = append(b.Images, transport.Image{Name: transport.Name{Path: short, Tag: "1.0"}, Root: root})
+func (b *builder) name(short string, root v1.Descriptor) { b.tag(short, "1.0", root) }
+
+func (b *builder) tag(short, tag string, root v1.Descriptor) {
+	n := transport.Name{Path: short, Tag: tag}
+	b.Images = append(b.Images, transport.Image{Name: n.WithDigest(root.Digest), Root: bare(root)})
+}
+
+// bare is a descriptor with what names content and nothing else.
+func bare(d v1.Descriptor) v1.Descriptor {
+	return v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size}
 }
 
 // tarOf returns a tar of one file.

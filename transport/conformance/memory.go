@@ -47,6 +47,13 @@ next:
 	}
 }
 
+// Remove deletes content there, whatever refers to it.
+func (m *Memory) Remove(d digest.Digest) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.content, d)
+}
+
 func (m *Memory) get(d digest.Digest) ([]byte, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

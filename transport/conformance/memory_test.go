@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/fault"
@@ -22,8 +23,30 @@ func TestMemorySource(t *testing.T) {
 	})
 }
 
+func TestMemoryKnowingSource(t *testing.T) {
+	set := conformance.Signed(t, team)
+	images := conformance.Set{Images: set.Images, Content: set.Content}
+	for _, a := range set.Attached {
+		images.Images = append(images.Images, a.Image)
+	}
+	images.Attached = set.Attached
+	conformance.Source(t, func(*testing.T) transport.Source { return images.Knowing() }, conformance.Want{Set: &images})
+}
+
 func TestMemorySink(t *testing.T) {
 	conformance.Sink(t, memoryPlace)
+}
+
+// A place whose source and sink can do no more than they must.
+func TestSimpleMemory(t *testing.T) {
+	conformance.Sink(t, func(t *testing.T) conformance.Place {
+		m := &conformance.Memory{}
+		return conformance.Place{
+			Set:    conformance.New(t, team),
+			Sink:   func(*testing.T) transport.Sink { return m.Sink() },
+			Source: func(*testing.T) (transport.Source, error) { return m.Source(), nil },
+		}
+	})
 }
 
 // TestKindsOfSink runs the suite on sinks with other properties and on places
@@ -31,15 +54,19 @@ func TestMemorySink(t *testing.T) {
 func TestKindsOfSink(t *testing.T) {
 	amd64 := &v1.Platform{OS: "linux", Architecture: "amd64"}
 	for name, change := range map[string]func(p *conformance.Place){
-		"ordered":  func(p *conformance.Place) { p.Sink = with(p.Sink, transport.Properties{Ordered: true}) },
-		"anew":     func(p *conformance.Place) { p.Anew = true },
-		"forgets":  func(p *conformance.Place) { p.Remembers = false },
-		"few":      func(p *conformance.Place) { p.Set = p.Set.Only("plain", "shared") },
-		"platform": func(p *conformance.Place) { p.Sink = with(p.Sink, transport.Properties{Platform: amd64}) },
+		"ordered": func(p *conformance.Place) { p.Sink = with(p.Sink, transport.Properties{Ordered: true}) },
+		"anew":    func(p *conformance.Place) { p.Anew = true },
+		"forgets": func(p *conformance.Place) { p.Remembers = false },
+		"few":     func(p *conformance.Place) { p.Set = p.Set.Only("plain", "shared") },
+		"platform": func(p *conformance.Place) {
+			p.Sink = with(p.Sink, transport.Properties{Platform: amd64, NoReferrers: true})
+			p.Unkept = []string{"bare"} // such a place is asked for it by its config
+		},
 		"started": func(p *conformance.Place) {
 			open := p.Sink
 			p.Sink = func(t *testing.T) transport.Sink { return &lateSink{Sink: open(t)} }
 			p.Start = func(_ *testing.T, s transport.Sink, images []transport.Image) { s.(*lateSink).planned = len(images) }
+			p.Planned = func(_ *testing.T, s transport.Sink, plan *transport.Plan) { s.(*lateSink).planned = len(plan.Images) }
 		},
 		"own look": func(p *conformance.Place) {
 			find := func(t *testing.T, n transport.Name) []transport.Image {
@@ -114,8 +141,9 @@ func memoryPlace(t *testing.T) conformance.Place {
 	m := &conformance.Memory{}
 	return conformance.Place{
 		Set:       conformance.New(t, team),
-		Sink:      func(*testing.T) transport.Sink { return m.Sink() },
-		Source:    func(*testing.T) (transport.Source, error) { return m.Source(), nil },
+		Sink:      func(*testing.T) transport.Sink { return m.Taking() },
+		Source:    func(*testing.T) (transport.Source, error) { return m.Knowing(), nil },
+		Remove:    func(_ *testing.T, d digest.Digest) { m.Remove(d) },
 		Remembers: true,
 	}
 }

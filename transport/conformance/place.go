@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+
 	"bale/bundle/fault"
 	"bale/transport"
 )
@@ -47,6 +49,22 @@ type Place struct {
 
 	// Remembers is set if Has finds what an earlier run committed.
 	Remembers bool
+
+	// Planned, if set, tells a sink what the engine has planned, as whoever calls
+	// the engine does.
+	Planned func(t *testing.T, s transport.Sink, plan *transport.Plan)
+
+	// Unkept are images of [Signed] that the place cannot keep by its nature.
+	// Images that are no container images need not be named where a sink says by
+	// its properties that it keeps none.
+	Unkept []string
+
+	// NoParts is set if the place takes no index in part, though its sink can ask
+	// it ([transport.Sparse]).
+	NoParts bool
+
+	// Remove, if set, deletes a blob of the place without a trace.
+	Remove func(t *testing.T, d digest.Digest)
 }
 
 // find opens the place to look for an image; the source is nil, and nothing

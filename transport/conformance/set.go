@@ -12,8 +12,15 @@ import (
 
 // Set is some images and all of their content, in memory.
 type Set struct {
-	Images  []transport.Image
-	Content map[digest.Digest][]byte // manifests, configs and layers
+	Images   []transport.Image
+	Attached []Attached               // what is attached to manifests of Images
+	Content  map[digest.Digest][]byte // manifests, configs and layers
+}
+
+// Attached is something that is attached to a manifest or index.
+type Attached struct {
+	transport.Image
+	To digest.Digest
 }
 
 // Image returns the image whose repository ends in short, as in "plain".
@@ -47,6 +54,11 @@ func (s *Set) filter(keep func(short string) bool) *Set {
 			f.Images = append(f.Images, img)
 		}
 	}
+	for _, a := range s.Attached {
+		if keep(path.Base(a.Name.Path)) {
+			f.Attached = append(f.Attached, a)
+		}
+	}
 	return f
 }
 
@@ -58,6 +70,10 @@ func (s *Set) Rename(name func(transport.Name) transport.Name) *Set {
 		img.Name = name(img.Name)
 		f.Images = append(f.Images, img)
 	}
+	for _, a := range s.Attached {
+		a.Name = name(a.Name)
+		f.Attached = append(f.Attached, a)
+	}
 	return f
 }
 
@@ -66,4 +82,15 @@ func (s *Set) Source() transport.Source {
 	m := &Memory{}
 	m.Add(s)
 	return m.Source()
+}
+
+// Knowing returns a source of these images and what is attached to them, which
+// tells that too.
+func (s *Set) Knowing() transport.Source {
+	m := &Memory{}
+	m.Add(s)
+	for _, a := range s.Attached {
+		m.add([]transport.Image{a.Image}, nil) // nobody else has m yet
+	}
+	return m.Knowing()
 }

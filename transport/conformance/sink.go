@@ -28,6 +28,8 @@ func Sink(t *testing.T, fresh func(t *testing.T) Place) {
 		{"ended context", endedContext},
 		{"context that ends in mid-stream", endsMidStream},
 		{"failing openers", failingOpeners},
+		{"there and back", thereAndBack},
+		{"one platform", onePlatform},
 	}
 	p := fresh(t)
 	s := p.Sink(t)
@@ -39,6 +41,12 @@ func Sink(t *testing.T, fresh func(t *testing.T) Place) {
 	}
 	if _, ok := s.(transport.Unpacking); ok {
 		tests = append(tests, []test{{"unpacked", unpacked}, {"unpacked badly", unpackedBadly}}...)
+	}
+	if _, ok := s.(transport.Planning); ok {
+		tests = append(tests, test{"planned", planned})
+	}
+	if p.Remove != nil && props.Platform == nil {
+		tests = append(tests, test{"layer that went missing", lostLayer})
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("Close of an unused sink: %v", err)

@@ -21,7 +21,8 @@ import (
 
 // Want is what a source must answer.
 type Want struct {
-	// Set is all that the place holds, under the names that it uses.
+	// Set is all that the place holds, under the names that it uses. Its Images are
+	// what it lists.
 	Set *Set
 	// NoList is set if the place cannot list itself.
 	NoList bool
@@ -54,6 +55,12 @@ func Source(t *testing.T, open func(t *testing.T) transport.Source, want Want) {
 	first := open(t)
 	if _, ok := first.(transport.RawLayers); ok {
 		tests = append(tests, test{"unpacked layers", (*sourceTest).raw})
+	}
+	if _, ok := first.(transport.Referring); ok {
+		tests = append(tests, test{"what is attached", (*sourceTest).attached})
+	}
+	if _, ok := first.(transport.Partial); ok {
+		tests = append(tests, test{"what is lacking", (*sourceTest).lacking})
 	}
 	if err := first.Close(); err != nil {
 		t.Errorf("Close of an unused source: %v", err)

@@ -3,6 +3,8 @@ package containerd
 import (
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+
 	"bale/transport"
 	"bale/transport/conformance"
 	"bale/transport/parts"
@@ -71,6 +73,7 @@ func target(t *testing.T, p place) conformance.Place {
 			return p.strays(t)
 		},
 		Remembers: true,
+		Remove:    func(t *testing.T, d digest.Digest) { p.ctr(t, "content", "rm", d.String()) },
 	}
 }
 

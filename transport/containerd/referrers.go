@@ -69,7 +69,7 @@ func (s *Source) attachments(ctx context.Context) (*attached, error) {
 	s.attaching.Lock()
 	defer s.attaching.Unlock()
 	if s.attached != nil {
-		return s.attached, nil
+		return s.attached, ctx.Err()
 	}
 	c, err := s.n.catalog(ctx)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/transport"
@@ -54,6 +55,11 @@ func TestSink(t *testing.T) {
 					Source:    func(*testing.T) (transport.Source, error) { return layout.Open(dir) },
 					Leftovers: func(t *testing.T) []string { return leftovers(t, root, name, before) },
 					Remembers: true,
+					Remove: func(t *testing.T, d digest.Digest) {
+						if err := os.Remove(filepath.Join(dir, "blobs", d.Algorithm().String(), d.Encoded())); err != nil {
+							t.Fatal(err)
+						}
+					},
 				}
 			})
 		})
