@@ -159,7 +159,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 	p.Phase("read bases", 0)
 	requests, err := a.requests(ctx, src, images)
 	if err != nil {
-		return nil, err
+		return nil, noBase(images, err)
 	}
 	s, err := bale.NewScratch(ctx, requests, dir, transport.Options{Progress: p})
 	if err != nil {
@@ -169,6 +169,16 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 	b.readers = append(b.readers, s.Reader)
 	b.used = append(b.used, usedBase{strings.Join(images, " "), imagesBase, s.Header().ID})
 	return b, nil
+}
+
+// noBase tells who meant a file that it is not there: bare names are images too.
+func noBase(images []string, err error) error {
+	for _, i := range images {
+		if !isPlace(i) && !strings.ContainsAny(i, "/:") {
+			return fmt.Errorf("base %s, which is no file here, as an image: %w", i, err)
+		}
+	}
+	return fmt.Errorf("base: %w", err)
 }
 
 func article(noun string) string {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,7 @@ type connection struct {
 	account    account
 
 	host        string
+	hosted      *bool  // whether the engine of host is Podman; nil until one is opened
 	containerd  string // socket
 	snapshotter string
 }
@@ -63,6 +65,20 @@ func (a *account) add(c *cobra.Command, prefix string) {
 	c.Flags().BoolVar(&a.stdin, prefix+"password-stdin", false, "read the password of --"+prefix+"username from standard input")
 }
 
+// engine returns the address of an engine, if one was given. It is that of one
+// engine: what is meant for Podman must not end in Docker.
+func (f *connection) engine(podman bool) (string, error) {
+	if f.host == "" {
+		return "", nil
+	}
+	if f.hosted != nil && *f.hosted != podman {
+		return "", fault.WithHint(fault.Usage("--host cannot be the address of both %s and %s", dockerPrefix, podmanPrefix),
+			"name them with DOCKER_HOST and CONTAINER_HOST")
+	}
+	f.hosted = &podman
+	return f.host, nil
+}
+
 // addWriting adds what only matters where images are written.
 func (f *connection) addWriting(c *cobra.Command) {
 	c.Flags().StringVar(&f.snapshotter, "snapshotter", "", "unpack images that are written to containerd with snapshotter `NAME` (overlayfs), in place of when they are first run")
@@ -87,6 +103,14 @@ func (p *placing) client(ctx context.Context) (*registry.Client, error) {
 	f := p.conn
 	if !f.tlsVerify && f.caFile != "" {
 		return nil, fault.Usage("--ca-file and --tls-verify=false exclude each other")
+	}
+	for _, dir := range f.certDirs {
+		if _, err := os.Stat(dir); err != nil {
+			return nil, fault.Usage("--cert-dir: %w", err)
+		}
+	}
+	if f.chunk < 0 {
+		return nil, fault.Usage("--upload-chunk-size %d: a number of bytes, or 0", f.chunk)
 	}
 	if err := f.account.read(ctx, p.app); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 type copyOptions struct {
 	conn   connection
 	from   account
+	host   string // of the source's engine
 	images imageFlags
 	lists  []string
 	force  bool
@@ -36,12 +37,14 @@ docker-daemon:NAME:TAG, oci:DIR:TAG. One that does not keeps the images' names:
 docker://HOST or docker://HOST/PATH/, docker-daemon:, containerd:k8s.io, oci:DIR. An
 archive - is standard input or output.
 
-Registries of both sides are reached with the same options, but for accounts:
---username and --password-stdin are the destination's, --src-username and
---src-password-stdin the source's.`,
+Registries of both sides are reached with the same options, but for accounts: if
+both sides are registries, --username and --password-stdin are the destination's, and
+--src-username and --src-password-stdin the source's. Likewise with engines: if both
+sides are engines, --host is the destination's address and --src-host the source's.`,
 		Example: `  bale copy nginx:1.27 docker://registry.example:5000/nginx:1.27
   bale copy docker-daemon:my/app:1.0 containerd:k8s.io
   bale copy --images images.txt docker://registry.example:5000/mirror/
+  bale copy --src-host ssh://old docker-daemon:my/app:1.0 docker-daemon:
   docker save my/app:1.0 | bale copy docker-archive:- oci:app`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.copy(cmd.Context(), o, args) },
@@ -49,6 +52,7 @@ Registries of both sides are reached with the same options, but for accounts:
 	o.conn.add(c)
 	o.conn.addWriting(c)
 	o.from.add(c, "src-")
+	c.Flags().StringVar(&o.host, "src-host", "", "`ADDRESS` of the engine that is read, if the other side is an engine too")
 	o.images.add(c)
 	o.images.addDownloads(c)
 	o.images.addUploads(c)
@@ -68,8 +72,10 @@ func (a *app) copy(ctx context.Context, o copyOptions, args []string) (err error
 	if err != nil {
 		return err
 	}
-	from := o.conn
-	from.account = o.from
+	from, err := o.reading(args, to)
+	if err != nil {
+		return err
+	}
 	m := a.progress()
 	defer m.finish()
 	src := a.sources(&from, m)
@@ -104,6 +110,39 @@ func (a *app) copy(ctx context.Context, o copyOptions, args []string) (err error
 	return a.wrote(to, plan, t.sink.Properties(), nil, "copied")
 }
 
+// reading says how the sources are reached.
+func (o *copyOptions) reading(args []string, to string) (connection, error) {
+	from := o.conn
+	kind, _, _, err := splitPlace(to)
+	if err != nil {
+		return from, err
+	}
+	switch {
+	case o.from != (account{flag: o.from.flag}):
+		from.account = o.from
+	case kind == registryPlace:
+		from.account = account{}
+	}
+	if o.from.stdin && o.conn.account.stdin {
+		return from, fault.WithHint(fault.Usage("only one password can come through standard input"),
+			"let docker login keep the other one")
+	}
+	if o.host != "" {
+		from.host = o.host
+		return from, nil
+	}
+	if o.conn.host == "" || !kind.engine {
+		return from, nil
+	}
+	for _, arg := range args {
+		if source, _, _, err := splitPlace(arg); err == nil && source.engine {
+			return from, fault.WithHint(fault.Usage("%s and %s are engines, so --host is not enough to tell which is where", arg, to),
+				"--host is the address of the destination; give that of the source with --src-host")
+		}
+	}
+	return from, nil
+}
+
 // wrote tells what was copied to a place.
 func (a *app) wrote(to string, plan *transport.Plan, p transport.Properties, who []signer, done string) error {
 	v := struct {
@@ -118,9 +157,6 @@ func (a *app) wrote(to string, plan *transport.Plan, p transport.Properties, who
 	v.CopiedBytes, v.SkippedBytes = plan.Bytes()
 	v.Copied, v.Skipped = plan.Blobs()
 	a.forgets(p)
-	if to == dockerArchivePlace.prefix+"-" || to == ociArchivePlace.prefix+"-" {
-		return nil // the images themselves are the result
-	}
 	return a.result(v, func(w io.Writer) {
 		if who != nil {
 			printSigners(w, who)

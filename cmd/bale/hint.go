@@ -20,6 +20,7 @@ func advise(err error, c *cobra.Command) error {
 	}{
 		{context.Canceled, "run it again; whatever has a name at the target is whole"},
 		{fault.ErrUsage, "see: " + c.CommandPath() + " --help"},
+		{syscall.EPIPE, "whoever read the output has stopped; what it said tells why"},
 		{syscall.ENOSPC, "make room there, or write to another place"},
 		{syscall.EDQUOT, "make room there, or write to another place"},
 		{syscall.EROFS, "write to another place; this one takes no writes"},

@@ -18,9 +18,11 @@ type imageFlags struct {
 	foreign     bool
 	downloads   int
 	uploads     int
+	cmd         *cobra.Command
 }
 
 func (f *imageFlags) addPlatform(c *cobra.Command, help string) {
+	f.cmd = c
 	c.Flags().StringSliceVar(&f.platforms, "platform", nil, help)
 }
 
@@ -44,10 +46,13 @@ const maxConcurrent = 64
 
 // options returns the flags as the engine takes them.
 func (f *imageFlags) options() (o transport.Options, err error) {
-	for flag, n := range map[string]int{"--max-concurrent-downloads": f.downloads, "--max-concurrent-uploads": f.uploads} {
-		if n < 0 || n > maxConcurrent {
-			return o, fault.Usage("%s %d: from 1 to %d", flag, n, maxConcurrent)
+	for flag, n := range map[string]int{"max-concurrent-downloads": f.downloads, "max-concurrent-uploads": f.uploads} {
+		if f.cmd.Flags().Changed(flag) && (n < 1 || n > maxConcurrent) {
+			return o, fault.Usage("--%s %d: from 1 to %d", flag, n, maxConcurrent)
 		}
+	}
+	if f.cmd.Flags().Changed("platform") && len(f.platforms) == 0 {
+		return o, fault.Usage("--platform is empty") // such as a variable that was not set
 	}
 	o = transport.Options{NoReferrers: f.noReferrers, ForeignLayers: f.foreign, Downloads: f.downloads, Uploads: f.uploads}
 	if o.Platforms, o.Complete, err = transport.ParsePlatforms(f.platforms); err != nil {
@@ -145,9 +150,5 @@ func (c *copied) printDigest(w io.Writer) {
 
 // counted says how many images there are, and what is attached to them.
 func (o *copyResult) counted() string {
-	s := count(len(o.Images), "image")
-	if n := len(o.Referrers); n > 0 {
-		s += " and " + count(n, "referrer")
-	}
-	return s
+	return counts{len(o.Images), len(o.Referrers)}.String()
 }

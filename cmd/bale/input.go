@@ -1,8 +1,11 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 
 	"bale/bundle/container"
@@ -27,8 +30,15 @@ func (a *app) openInput(ctx context.Context, path string) (*input, error) {
 			return &input{bundle: file}, err
 		}
 		// No bundle, or a damaged one: unless it is an archive, that is told.
-		if src, aerr := a.openArchive(ctx, path); aerr == nil || ctx.Err() != nil {
+		src, aerr := a.openArchive(ctx, path)
+		if aerr == nil || ctx.Err() != nil {
 			return &input{images: src}, aerr
+		}
+		if f, ferr := os.Open(path); ferr == nil && errors.Is(aerr, fault.ErrDamaged) {
+			defer func() { _ = f.Close() }() // only read from
+			if beginsLikeArchive(f) {
+				return nil, aerr
+			}
 		}
 		return nil, err
 	}
@@ -40,12 +50,35 @@ func (a *app) openInput(ctx context.Context, path string) (*input, error) {
 	if err != nil {
 		return nil, err
 	}
-	if src, err := openImages(ctx, f, size, stdinName); err == nil {
+	src, aerr := openImages(ctx, f, size, stdinName)
+	switch {
+	case aerr == nil:
 		return &input{images: src}, nil
+	case errors.Is(aerr, fault.ErrDamaged) && beginsLikeArchive(f):
+		_ = f.Close() // only read from
+		return nil, aerr
 	}
 	file, err := bale.FromFile(ctx, f, stdinName)
 	return &input{bundle: file}, err
 }
+
+// beginsLikeArchive tells an archive that was cut from what never was one: a
+// compressed file, or a tar whose first entry is not a bundle's.
+func beginsLikeArchive(r io.ReaderAt) bool {
+	head := make([]byte, tarBlock)
+	n, err := r.ReadAt(head, 0)
+	if err != nil {
+		return false
+	}
+	if tarfile.Detect(head[:n]) != tarfile.None {
+		return true
+	}
+	hdr, err := tar.NewReader(bytes.NewReader(head)).Next()
+	return err == nil && hdr.Name != container.HeaderName
+}
+
+// tarBlock is the size of a tar's header.
+const tarBlock = 512
 
 // openArchive opens an archive of images. What has a bundle's header is none,
 // whatever else is in it: a bundle that is damaged must not pass for something

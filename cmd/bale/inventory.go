@@ -32,10 +32,9 @@ func newInventory(a *app) *cobra.Command {
 signed file that is carried to the sending side. There bale save --base FILE makes
 updates that leave out what it lists.
 
-Images are given as for bale save: NAME or docker://NAME (a registry),
-docker-daemon:NAME (an engine) or oci:DIR[:REF] (a layout). docker-daemon: without a
-name stands for all images of the engine that have one, oci:DIR for all of the layout.
-A registry cannot be asked for all that it has, but with --all-tags a name
+Images are given as for bale save. A place without a name stands for all its images
+that have one: docker-daemon:, containers-storage:, containerd:k8s.io, oci:DIR. A
+registry cannot be asked for all that it has, but with --all-tags a name
 without a tag stands for all tags of its repository.
 
 All content is read, unpacked and cut to pieces, so that what is listed is what is
@@ -45,6 +44,7 @@ The sender has to have the public key: bale save --base-key far.pub. SOURCE_DATE
 fixes the time written into the file.`,
 		Example: `  bale inventory -o site.bale --key far.key --all-tags docker://registry.example:5000/team/app
   bale inventory -o site.bale --key far.key docker-daemon:
+  bale inventory -o site.bale --key far.key containerd:k8s.io
   bale save -o update.bale --key bale.key --base site.bale --base-key far.pub team/app:2`,
 		RunE: func(cmd *cobra.Command, args []string) error { return a.inventory(cmd.Context(), o, args) },
 	}
@@ -68,7 +68,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 	if err != nil {
 		return err
 	}
-	sink, err := o.out.sink(keys, bale.SinkOptions{
+	sink, err := o.out.sink(a, keys, bale.SinkOptions{
 		Unpack: true, Writer: bundle.WriterOptions{Inventory: true, Level: pack.Default},
 	})
 	if err != nil {

@@ -238,4 +238,7 @@ func (a *app) forgets(p transport.Properties) {
 	if p.ForgetsManifest {
 		a.note("this place does not keep manifests as they are, so it may show other digests than those below; image ids are the same")
 	}
+	if p.NoReferrers {
+		a.note("this place keeps nothing that is attached to images: signatures, attestations, SBOMs")
+	}
 }

@@ -122,7 +122,7 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 		return err
 	}
 	var kept keptLayers
-	sink, err := o.out.sink(keys, bale.SinkOptions{
+	sink, err := o.out.sink(a, keys, bale.SinkOptions{
 		Receipt:  o.receipt,
 		Writer:   bundle.WriterOptions{Level: level, Name: string(o.place.name)},
 		Preparer: &bundle.Preparer{Scratch: o.out.dir(), Known: in.known, Kept: kept.add},

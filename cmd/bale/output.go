@@ -23,7 +23,7 @@ type outputFlags struct {
 
 func (f *outputFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVarP(&f.path, "output", "o", "", "bundle `FILE` to write")
+	fl.StringVarP(&f.path, "output", "o", "", "`FILE` to write; - is standard output")
 	fl.StringArrayVar(&f.keys, "key", nil, "private key `FILE` to sign with; may be given several times")
 	fl.BoolVar(&f.unsigned, "unsigned", false, "do not sign")
 	fl.BoolVar(&f.force, "force", false, "replace the output file if it is there")
@@ -46,13 +46,23 @@ func (f *outputFlags) check(example string) error {
 }
 
 // dir is the folder for what is on its way to the output.
-func (f *outputFlags) dir() string { return filepath.Dir(f.path) }
+func (f *outputFlags) dir() string {
+	if f.path == bale.Stdout {
+		return os.TempDir()
+	}
+	return filepath.Dir(f.path)
+}
 
 // sink makes sure that the bundle can be written, and returns what writes it.
-func (f *outputFlags) sink(signers []bale.Signer, o bale.SinkOptions) (*bale.Sink, error) {
+func (f *outputFlags) sink(a *app, signers []bale.Signer, o bale.SinkOptions) (*bale.Sink, error) {
 	created, fixed, err := creationTime()
 	if err != nil {
 		return nil, err
+	}
+	if f.path == bale.Stdout {
+		if o.Stdout, err = a.takeStdout("a bundle"); err != nil {
+			return nil, err
+		}
 	}
 	o.Path, o.Overwrite, o.Signers, o.Fixed = f.path, f.force, signers, fixed
 	o.Writer.Created, o.Writer.Creator = created, "bale "+version

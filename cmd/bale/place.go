@@ -26,6 +26,8 @@ type place struct {
 	split func(rest string) (at, selector string, err error)
 	// whole is set if a place without a selector stands for all its images.
 	whole bool
+	// engine is set if --host says where it is.
+	engine bool
 	// refs is set if the selector of a place to write to is its sink's affair.
 	refs   bool
 	source func(ctx context.Context, p *placing, at string) (transport.Source, error)
@@ -44,6 +46,11 @@ type placing struct {
 
 // only is what is left of a place that is one: an engine, or all registries.
 func only(rest string) (at, selector string, err error) { return "", rest, nil }
+
+const (
+	dockerPrefix = "docker-daemon:"
+	podmanPrefix = "containers-storage:"
+)
 
 // The places, in the order in which help shows them.
 var (
@@ -64,8 +71,8 @@ var (
 			return c.Sink(), nil
 		},
 	}
-	enginePlace = enginePlaceOf("docker-daemon:", false)
-	podmanPlace = enginePlaceOf("containers-storage:", true)
+	enginePlace = enginePlaceOf(dockerPrefix, false)
+	podmanPlace = enginePlaceOf(podmanPrefix, true)
 	nodePlace   = &place{
 		prefix: "containerd:", split: containerd.Split, whole: true,
 		source: func(ctx context.Context, p *placing, at string) (transport.Source, error) {
@@ -108,8 +115,13 @@ var (
 		},
 		sink: newDockerArchive,
 	}
-	places = []*place{registryPlace, enginePlace, podmanPlace, nodePlace, layoutPlace, ociArchivePlace, dockerArchivePlace}
+	places []*place
 )
+
+// init breaks a circle: what is near to a place only the list of all tells.
+func init() {
+	places = []*place{registryPlace, enginePlace, podmanPlace, nodePlace, layoutPlace, ociArchivePlace, dockerArchivePlace}
+}
 
 // placesHelp is shown where places are explained.
 const placesHelp = `
@@ -124,18 +136,27 @@ const placesHelp = `
 
 func enginePlaceOf(prefix string, podman bool) *place {
 	return &place{
-		prefix: prefix, split: only,
+		prefix: prefix, split: only, engine: true,
 		source: func(ctx context.Context, p *placing, _ string) (transport.Source, error) {
-			return docker.NewSource(ctx, p.engine(podman))
+			o, err := p.engine(podman)
+			if err != nil {
+				return nil, err
+			}
+			return docker.NewSource(ctx, o)
 		},
 		sink: func(ctx context.Context, p *placing, _, _ string) (transport.Sink, error) {
-			return docker.NewSink(ctx, p.engine(podman))
+			o, err := p.engine(podman)
+			if err != nil {
+				return nil, err
+			}
+			return docker.NewSink(ctx, o)
 		},
 	}
 }
 
-func (p *placing) engine(podman bool) docker.Options {
-	return docker.Options{Host: p.conn.host, Podman: podman, Exported: p.progress.Add}
+func (p *placing) engine(podman bool) (docker.Options, error) {
+	host, err := p.conn.engine(podman)
+	return docker.Options{Host: host, Podman: podman, Exported: p.progress.Add}, err
 }
 
 func (p *placing) node(namespace string) containerd.Options {
@@ -143,11 +164,15 @@ func (p *placing) node(namespace string) containerd.Options {
 }
 
 // output is where an archive is written to.
-func (p *placing) output(file string) (string, io.Writer) {
-	if p.dry {
-		return tarfile.Stdin, io.Discard
+func (p *placing) output(file string) (string, io.Writer, error) {
+	switch {
+	case p.dry:
+		return tarfile.Stdin, io.Discard, nil
+	case file != tarfile.Stdin:
+		return file, nil, nil
 	}
-	return file, p.out
+	w, err := p.takeStdout("an archive")
+	return file, w, err
 }
 
 // stdinFor returns standard input if that is where a file is.
@@ -159,7 +184,10 @@ func (p *placing) stdinFor(file string) (io.Reader, error) {
 }
 
 func newOCIArchive(_ context.Context, p *placing, at, selector string) (transport.Sink, error) {
-	at, out := p.output(at)
+	at, out, err := p.output(at)
+	if err != nil {
+		return nil, err
+	}
 	opts := []layout.Option{layout.Stdout(out)}
 	if selector != "" {
 		opts = append(opts, layout.WithRef(selector))
@@ -175,7 +203,10 @@ func newOCIArchive(_ context.Context, p *placing, at, selector string) (transpor
 }
 
 func newDockerArchive(_ context.Context, p *placing, at, selector string) (transport.Sink, error) {
-	at, out := p.output(at)
+	at, out, err := p.output(at)
+	if err != nil {
+		return nil, err
+	}
 	opts := []archive.Option{archive.Stdout(out)}
 	if selector != "" {
 		opts = append(opts, archive.WithRef(selector))
@@ -212,5 +243,5 @@ func splitPlace(arg string) (p *place, at, selector string, err error) {
 		return nil, "", "", fault.WithHint(fault.Usage("%q is not a place of images", arg),
 			"registries are written docker://HOST/NAME, without http:// or https://")
 	}
-	return registryPlace, "", arg, nil
+	return registryPlace, "", arg, noName(arg)
 }

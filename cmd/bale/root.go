@@ -26,6 +26,7 @@ type app struct {
 	quiet bool
 	json  bool
 	stdin string // what standard input is, once it is taken
+	piped bool   // standard output is taken, see takeStdout
 }
 
 // run executes one command line and returns its exit code.
@@ -39,6 +40,10 @@ func run(ctx context.Context, args []string, s streams) int {
 	c, err := root.ExecuteContextC(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
+	}
+	if err != nil && c == root && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		// Before a word that is no command, flags of one are complained of.
+		err = fault.Usage("%w", unknownCommand(root, args))
 	}
 	if err != nil {
 		// Flags after a wrong one were not parsed.
@@ -67,9 +72,11 @@ What has been loaded need not be carried again:
 Places of images:
 ` + placesHelp + exitHelp,
 		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		// Letters that a misspelt command may have changed; two that change places are two.
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       cobra.NoArgs,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors and results")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage("%w", err) })
@@ -140,7 +147,10 @@ func unknownCommand(cmd *cobra.Command, args []string) error {
 // fail prints an error and its hint, as JSON where the user asked for JSON.
 func (a *app) fail(err error) {
 	// Several errors that were joined stand on lines of their own.
-	lines := strings.Split(err.Error(), "\n")
+	lines := slices.DeleteFunc(strings.Split(err.Error(), "\n"), func(l string) bool { return strings.TrimSpace(l) == "" })
+	if len(lines) == 0 {
+		lines = []string{"failed"}
+	}
 	msg, hint := strings.Join(lines, "; "), fault.Hint(err)
 	if errors.Is(err, context.Canceled) {
 		msg = "interrupted"
@@ -179,6 +189,9 @@ func (a *app) warn(text string) {
 
 // result prints the outcome of a command: words, or v as JSON.
 func (a *app) result(v any, words func(w io.Writer)) error {
+	if a.piped && a.quiet {
+		return nil
+	}
 	if !a.json {
 		var b strings.Builder
 		words(&b)

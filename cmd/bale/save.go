@@ -158,7 +158,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if !o.layers {
 		opts.Preparer = &bundle.Preparer{Recipes: a.recipes(), Scratch: o.out.dir(), Kept: kept.add}
 	}
-	sink, err := o.out.sink(keys, opts)
+	sink, err := o.out.sink(a, keys, opts)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,9 @@ func (s *sources) parse(ctx context.Context, arg string) (wanted, error) {
 	if selector == "" && !p.whole && (p == registryPlace || !s.whole) {
 		return wanted{}, fault.Usage("%q names no image", arg)
 	}
+	if p == registryPlace && isHost(selector) {
+		return wanted{}, fault.WithHint(fault.Usage("%q names a registry and no image of it", arg), "write docker://%s/NAME:TAG", selector)
+	}
 	src, err := s.at(ctx, p, at)
 	return wanted{src, selector}, err
 }

@@ -26,6 +26,9 @@ func openTarget(ctx context.Context, to string, p *placing, exact bool) (*target
 	}
 	name := func(n transport.Name) (transport.Name, error) { return n, nil }
 	switch {
+	case kind == registryPlace && !exact && hasTag(selector):
+		err = fault.WithHint(fault.Usage("%s names one image, and there may be several", to),
+			"write a registry's host, perhaps with a path: every image keeps its own name below it")
 	case kind == registryPlace && !(exact && isImage(selector)):
 		name, err = under(strings.TrimSuffix(selector, "/"))
 	case selector == "" || kind.refs:
@@ -49,6 +52,11 @@ func openTarget(ctx context.Context, to string, p *placing, exact bool) (*target
 func isImage(s string) bool {
 	_, path, _ := strings.Cut(s, "/")
 	return path != "" && !strings.HasSuffix(path, "/")
+}
+
+// hasTag tells the name of one image, by its tag or digest.
+func hasTag(s string) bool {
+	return isImage(s) && strings.ContainsAny(s[strings.LastIndex(s, "/"):], ":@")
 }
 
 // called returns what gives one image a name.

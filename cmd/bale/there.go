@@ -31,10 +31,10 @@ func (f *thereFlags) add(c *cobra.Command) {
 
 // proven is what was found at a place.
 type proven struct {
-	Place  string `json:"place"`
-	Images int    `json:"images"`
-	Blobs  int    `json:"blobs"`
-	Size   int64  `json:"size"`
+	Place string `json:"place"`
+	counts
+	Blobs int   `json:"blobs"`
+	Size  int64 `json:"size"`
 	// Manifests is set if the place keeps manifests, so that digests are the same.
 	Manifests bool `json:"digests"`
 }
@@ -44,7 +44,7 @@ func (p *proven) print(w io.Writer) {
 	if !p.Manifests {
 		same = "every image id the same"
 	}
-	fmt.Fprintf(w, "%s: all is there: %s, %s (%s), %s\n", p.Place, count(p.Images, "image"), count(p.Blobs, "blob"), size(p.Size), same)
+	fmt.Fprintf(w, "%s: all is there: %s, %s (%s), %s\n", p.Place, p.counts, count(p.Blobs, "blob"), size(p.Size), same)
 }
 
 // verifyThere checks that the images of a bundle are at the place, if there is
@@ -68,7 +68,7 @@ func (a *app) verifyThere(ctx context.Context, f thereFlags, r *bundle.Reader, m
 	}
 	place, err := to.source(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.place, err)
+		return nil, lacking(err)
 	}
 	defer func() { err = errors.Join(err, place.Close()) }()
 	src := bale.NewSource(r)
@@ -83,13 +83,36 @@ func (a *app) verifyThere(ctx context.Context, f thereFlags, r *bundle.Reader, m
 	o.Progress = reading{m}
 	plan, err := transport.Prove(ctx, requests, place, properties, o)
 	if err != nil {
-		return nil, fault.WithHint(fmt.Errorf("%s: %w", f.place, err), "load the bundle there again: what is there is not copied twice")
+		return nil, lacking(err)
 	}
-	out := &proven{Place: f.place, Images: len(plan.Images), Manifests: !properties.ForgetsManifest && properties.Platform == nil}
+	out := &proven{Place: f.place, Manifests: !properties.ForgetsManifest && properties.Platform == nil}
+	for _, i := range plan.Images {
+		if i.Subject != "" {
+			out.Referrers++
+			continue
+		}
+		out.Images++
+	}
 	out.Blobs, _ = plan.Blobs()
 	out.Size, _ = plan.Bytes()
 	return out, nil
 }
+
+// lacking gives what is not there the advice that helps: a place, asked for an
+// image, would have it fetched from elsewhere.
+func lacking(err error) error {
+	const again = "load the bundle there again: what is there is not copied twice"
+	if errors.Is(err, fault.ErrMissing) {
+		err = unadvised{err}
+	}
+	return fault.WithHint(err, again)
+}
+
+// unadvised is an error without the hints that are in it.
+type unadvised struct{ error }
+
+// Is implements what [errors.Is] asks for.
+func (u unadvised) Is(kind error) bool { return errors.Is(u.error, kind) }
 
 // reading is the progress of a copy that only reads.
 type reading struct{ transport.Progress }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"bale/bundle"
+	"bale/transport"
+	"bale/transport/bale"
 )
 
 func newVerify(a *app) *cobra.Command {
@@ -86,6 +89,10 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	m.finish()
+	has, err := countImages(cmd.Context(), r)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	v := struct {
 		Bundle   string   `json:"bundle"`
 		ID       string   `json:"id"`
@@ -93,15 +100,15 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		Sequence uint64   `json:"sequence,omitempty"`
 		Sums     string   `json:"sums"`
 		Signers  []signer `json:"signers"`
-		Images   int      `json:"images"`
-		Packs    int      `json:"packs"`
-		Blobs    int      `json:"blobs"`
-		Update   bool     `json:"update"`
-		Left     int      `json:"blobsNotRebuilt"` // because they need a base
-		At       *proven  `json:"at,omitempty"`
+		counts
+		Packs  int     `json:"packs"`
+		Blobs  int     `json:"blobs"`
+		Update bool    `json:"update"`
+		Left   int     `json:"blobsNotRebuilt"` // because they need a base
+		At     *proven `json:"at,omitempty"`
 	}{
 		path, r.Header().ID, r.Header().Name, r.Header().Sequence, res.SumsDigest().String(), signersOf(res),
-		len(r.Index().Images), len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left, at,
+		has, len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left, at,
 	}
 	return a.result(v, func(w io.Writer) {
 		printSigners(w, v.Signers)
@@ -115,7 +122,7 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		case v.Update:
 			whole = "complete with its bases and unaltered"
 		}
-		fmt.Fprintf(w, "%s: good: %s, %s (%s), %s\n", path, count(v.Images, "image"), count(v.Packs, "pack"), size(r.PackBytes()), whole)
+		fmt.Fprintf(w, "%s: good: %s, %s (%s), %s\n", path, v.counts, count(v.Packs, "pack"), size(r.PackBytes()), whole)
 		if left > 0 {
 			fmt.Fprintf(w, "an update: %d of %s need its bases and were not rebuilt; --base does that\n", left, count(v.Blobs, "blob"))
 		}
@@ -123,6 +130,49 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 			at.print(w)
 		}
 	})
+}
+
+// counts are how many images there are, and how many things attached to them.
+type counts struct {
+	Images    int `json:"images"`
+	Referrers int `json:"referrers"`
+}
+
+func (c counts) String() string {
+	s := count(c.Images, "image")
+	if c.Referrers > 0 {
+		s += " and " + count(c.Referrers, "referrer")
+	}
+	return s
+}
+
+// countImages counts what a bundle has.
+func countImages(ctx context.Context, r *bundle.Reader) (c counts, err error) {
+	src := bale.NewSource(r)
+	images, err := src.Images(ctx, "")
+	if err != nil {
+		return c, err
+	}
+	for _, i := range images {
+		_, kind, attached := transport.AttachedTo(i.Name.Tag)
+		if attached = attached && kind != ""; !attached {
+			content, err := src.Manifest(ctx, i, i.Root)
+			if err != nil {
+				return c, err
+			}
+			m, err := transport.ParseManifest(i.Root.MediaType, content)
+			if err != nil {
+				return c, err
+			}
+			attached = m.Subject != ""
+		}
+		if attached {
+			c.Referrers++
+			continue
+		}
+		c.Images++
+	}
+	return c, nil
 }
 
 // blobsOf returns the digests of all blobs of a bundle.

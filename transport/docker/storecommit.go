@@ -65,6 +65,11 @@ func (s *storeSink) entries(ctx context.Context, images []transport.Image) ([]v1
 		place[d.Digest] = true
 		list = append(list, v1.Descriptor{MediaType: d.MediaType, Digest: d.Digest, Size: d.Size, Annotations: annotations})
 	}
+	byDigest := func(img transport.Image) {
+		name := img.Name.WithDigest(img.Root.Digest)
+		s.names[name] = true
+		add(img.Root, named(name.String()))
+	}
 	for _, img := range images {
 		m := s.manifests[img.Root.Digest]
 		if m == nil && s.held[img.Root.Digest] == nil {
@@ -88,10 +93,9 @@ func (s *storeSink) entries(ctx context.Context, images []transport.Image) ([]v1
 			if root, h := s.holder(m.Subject); h != nil && !place[root.Digest] {
 				add(root, named(h.name)) // the engine reads no other image's index
 			}
+			byDigest(img) // it does not export all of it with what it is attached to
 		case img.Name.Tag == "" && img.Name.Path != "":
-			name := img.Name.WithDigest(img.Root.Digest)
-			s.names[name] = true
-			add(img.Root, named(name.String()))
+			byDigest(img)
 		case m != nil && !place[img.Root.Digest]:
 			add(img.Root, named(name))
 		}

@@ -36,10 +36,9 @@ func TestStoreConformanceSink(t *testing.T) {
 			Source:    func(t *testing.T) (transport.Source, error) { return NewSource(t.Context(), Options{Host: d.Host}) },
 			Leftovers: func(t *testing.T) []string { return dangling(t, d) },
 			Remembers: false, // it is not worth it for small blobs
-			// Docker names nothing that has no platform, does not export what it has of
-			// an index that lists indexes only, nor what is attached to a manifest of
-			// an index that has attestations.
-			Unkept: []string{"cache", "lists", "built"},
+			// Docker names nothing that has no platform, and does not export what it has
+			// of an index that lists indexes only.
+			Unkept: []string{"cache", "lists"},
 		}
 	})
 }
