@@ -27,6 +27,9 @@ type Options struct {
 	// ForeignLayers fetches layers that their publisher keeps to itself; else
 	// the target refers to them as the source does.
 	ForeignLayers bool
+	// Foreign, if not nil, opens such a layer where its publisher keeps it, if the
+	// source does not have it.
+	Foreign ForeignOpener
 	// Downloads is how many blobs are read at a time from sources that are not
 	// [Local]; 0 is [DefaultDownloads].
 	Downloads int
@@ -45,6 +48,10 @@ type Options struct {
 	// Progress is told what happens; nil says nothing.
 	Progress Progress
 }
+
+// ForeignOpener opens a foreign layer at the URLs of its descriptor, after the
+// source has refused it. What it gives is verified by the engine.
+type ForeignOpener func(ctx context.Context, in Image, d v1.Descriptor, refused error) (io.ReadCloser, error)
 
 // How many blobs are moved at a time, as Docker does it.
 const (

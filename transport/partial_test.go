@@ -1,10 +1,12 @@
 package transport_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -268,6 +270,42 @@ func TestForeignLayersMayBeFetched(t *testing.T) {
 		t.Errorf("left out %v, fetched from %v", plan.Images[0].Omitted, src.urls)
 	}
 	wantWhole(t, &place, &lib.Set, img)
+}
+
+// Where a source does not have them, whoever can fetch them does.
+func TestForeignLayersOfAnotherPlace(t *testing.T) {
+	for _, w := range ways {
+		lib := newLibrary(t)
+		foreign := lib.blob(ociForeign, []byte("for windows only"))
+		foreign.URLs = []string{"https://publisher.example/layer"}
+		img := lib.name(team+"/windows:1", lib.image(amd64, foreign))
+		content := lib.Content[foreign.Digest]
+		delete(lib.Content, foreign.Digest)
+		s := newSpy(w)
+		for what, o := range map[string]transport.Options{
+			"nobody": {ForeignLayers: true},
+			"lies": {ForeignLayers: true, Foreign: func(context.Context, transport.Image, v1.Descriptor, error) (io.ReadCloser, error) {
+				return io.NopCloser(strings.NewReader("for someone else")), nil
+			}},
+			"right": {ForeignLayers: true, Foreign: func(_ context.Context, in transport.Image, d v1.Descriptor, refused error) (io.ReadCloser, error) {
+				if in.Name != img.Name || !slices.Equal(d.URLs, foreign.URLs) || !errors.Is(refused, fault.ErrMissing) {
+					t.Errorf("asked for %+v of %s after %v", d, in.Name, refused)
+				}
+				return io.NopCloser(bytes.NewReader(content)), nil
+			}},
+		} {
+			var place conformance.Memory
+			o.SpoolDir = t.TempDir()
+			_, err := transport.Copy(t.Context(), all(s.source(lib.Source()), img), s.sink(&place), o)
+			want := map[string]error{"nobody": fault.ErrMissing, "lies": fault.ErrDamaged}[what]
+			if !errors.Is(err, want) || (err == nil) != (want == nil) {
+				t.Errorf("%s, %s: %v, want %v", w.name, what, err, want)
+			}
+			if err != nil {
+				wantEmpty(t, &place)
+			}
+		}
+	}
 }
 
 type urls struct {

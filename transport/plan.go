@@ -2,6 +2,7 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"bale/bundle/blob"
+	"bale/bundle/fault"
 )
 
 // Planned is one image of a plan.
@@ -46,6 +48,7 @@ func (p *Planned) Part() bool {
 type item struct {
 	desc    v1.Descriptor
 	urls    []string // where its publisher keeps a foreign layer
+	foreign ForeignOpener
 	source  Source
 	from    Image    // where it can be read
 	plan    *Plan    // what it is a part of
@@ -66,6 +69,9 @@ func (i *item) images() []Image {
 
 func (i *item) open(ctx context.Context) (io.ReadCloser, error) {
 	rc, err := i.source.Blob(ctx, i.from, i.read())
+	if err != nil && i.foreign != nil && len(i.urls) > 0 && errors.Is(err, fault.ErrMissing) {
+		rc, err = i.foreign(ctx, i.from, i.read(), err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -341,7 +341,7 @@ func (p *planner) add(list *[]*item, d *draft, of v1.Descriptor, img *Planned, c
 		if len(p.items) == MaxNodes {
 			return fault.Damaged("more than %d blobs and manifests", MaxNodes)
 		}
-		i = &item{desc: bare(of), urls: of.URLs, source: d.Source, from: d.Image, plan: &p.plan, content: content, level: level}
+		i = &item{desc: bare(of), urls: of.URLs, foreign: p.o.Foreign, source: d.Source, from: d.Image, plan: &p.plan, content: content, level: level}
 		p.items[key] = i
 		*list = append(*list, i)
 	}

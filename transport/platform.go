@@ -41,17 +41,21 @@ func ParsePlatforms(list []string) (platforms []v1.Platform, all bool, err error
 
 func parsePlatform(s string) (*v1.Platform, error) {
 	if !strings.Contains(s, "/") {
-		return nil, fault.WithHint(fault.Usage("platform %q is not os/arch", s), "for example linux/amd64, linux/arm64 or linux/arm/v7")
+		return nil, notPlatform(s)
 	}
 	p, err := platforms.Parse(s)
 	if err != nil {
-		return nil, fault.Usage("platform %q: %w", s, err)
+		return nil, notPlatform(s) // the library's own words are a regular expression
 	}
 	// The library makes a list of all variants below.
 	if n, err := strconv.Atoi(strings.TrimPrefix(p.Variant, "v")); err == nil && n > maxVariant {
 		return nil, fault.Usage("platform %q: there is no variant %s", s, p.Variant)
 	}
 	return &p, nil
+}
+
+func notPlatform(s string) error {
+	return fault.WithHint(fault.Usage("platform %.100q is not os/arch[/variant]", s), "for example linux/amd64, linux/arm64 or linux/arm/v7")
 }
 
 // FormatPlatform writes os/arch[/variant]. What an image says is made fit to

@@ -101,7 +101,7 @@ func (a *app) copy(ctx context.Context, o copyOptions, args []string) (err error
 	if len(requests) == 0 {
 		return fault.Missing("there are no images in %s", args)
 	}
-	copying.Progress = m
+	copying.Progress, copying.Foreign = m, src.foreign
 	plan, err := transport.Copy(ctx, requests, t.sink, copying)
 	if err != nil {
 		return err

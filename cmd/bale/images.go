@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"bale/bundle/fault"
@@ -151,4 +153,14 @@ func (c *copied) printDigest(w io.Writer) {
 // counted says how many images there are, and what is attached to them.
 func (o *copyResult) counted() string {
 	return counts{len(o.Images), len(o.Referrers)}.String()
+}
+
+// foreign opens layers that their publisher keeps, where a place does not have
+// them and they are wanted.
+func (p *placing) foreign(ctx context.Context, in transport.Image, d v1.Descriptor, refused error) (io.ReadCloser, error) {
+	c, err := p.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.Foreign(ctx, in, d, refused)
 }

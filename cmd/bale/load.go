@@ -163,7 +163,7 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	if err != nil {
 		return err
 	}
-	copying.Progress = m
+	copying.Progress, copying.Foreign = m, o.placing(a, m, copying).foreign
 	copying.Planned = func(p *transport.Plan) error { return a.provide(ctx, r, bases, to, p, m) }
 	plan, err := transport.Copy(ctx, requests, to.sink, copying)
 	if err != nil {
@@ -202,7 +202,7 @@ func (a *app) loadImages(ctx context.Context, o loadOptions, src transport.Sourc
 	if err != nil {
 		return errors.Join(err, to.sink.Close())
 	}
-	copying.Progress = m
+	copying.Progress, copying.Foreign = m, o.placing(a, m, copying).foreign
 	plan, err := transport.Copy(ctx, requests, to.sink, copying)
 	if err := errors.Join(err, to.sink.Close()); err != nil {
 		return err

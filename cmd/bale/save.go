@@ -183,7 +183,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if err != nil {
 		return err
 	}
-	copying.Progress, copying.SpoolDir = m, o.out.dir()
+	copying.Progress, copying.SpoolDir, copying.Foreign = m, o.out.dir(), src.foreign
 	copying.Planned = func(p *transport.Plan) error { return sink.Start(ctx, p) }
 	plan, err := transport.Copy(ctx, requests, sink, copying)
 	if err != nil {

@@ -49,7 +49,7 @@ func (a *app) saveArchive(ctx context.Context, o saveOptions, args []string, cop
 	if err != nil {
 		return err
 	}
-	copying.Progress, copying.SpoolDir = m, o.out.dir()
+	copying.Progress, copying.SpoolDir, copying.Foreign = m, o.out.dir(), src.foreign
 	plan, err := transport.Copy(ctx, requests, sink, copying)
 	if err != nil {
 		return err

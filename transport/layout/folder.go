@@ -22,7 +22,7 @@ func openFolder(dir string) (*folder, error) {
 	fi, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Missing("oci:%s: there is no such folder", dir)
+		return nil, fault.WithHint(fault.Missing("oci:%s: there is no such folder", dir), "check the path")
 	case err != nil:
 		return nil, fmt.Errorf("oci:%s: %w", dir, err)
 	case !fi.IsDir():

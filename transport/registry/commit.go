@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -172,8 +173,16 @@ func check(d v1.Descriptor, content []byte) error {
 	return nil
 }
 
-// explainChildren says of a refused index what a registry may not like about it.
+// explainChildren says of a refused manifest or index what a registry may not
+// like about it.
 func explainChildren(explained, err error, d v1.Descriptor, content []byte) error {
+	var answer *regtransport.Error
+	if m, perr := transport.ParseManifest(d.MediaType, content); perr == nil && errors.As(err, &answer) &&
+		slices.ContainsFunc(m.Layers, func(l v1.Descriptor) bool { return transport.IsForeign(l.MediaType) && len(l.URLs) > 0 }) {
+		// Not wrapped: its own hint, to wait, would win.
+		return fault.WithHint(fault.Unsupported("%v; it refers to layers that their publisher keeps, which not every registry takes", explained),
+			"--foreign-layers fetches them, so that the registry has all of the image")
+	}
 	if !transport.IsIndex(d.MediaType) || !isIncomplete(err) {
 		return explained
 	}

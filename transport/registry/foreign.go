@@ -18,11 +18,11 @@ import (
 // maxForeignURLs is how many addresses of a foreign layer are tried.
 const maxForeignURLs = 16
 
-// foreign opens a layer at the addresses in its descriptor, one after the other,
-// after the registry has refused it. They come from whoever made the image: no
-// credentials are sent there, and what comes is believed by its digest only.
-func (s *source) foreign(ctx context.Context, in transport.Image, d v1.Descriptor, refused error) (io.ReadCloser, error) {
-	client := &http.Client{Transport: s.c.retrying, CheckRedirect: checkRedirect}
+// Foreign opens a layer at the addresses in its descriptor, one after the other,
+// after the place of the image has refused it. They come from whoever made the
+// image: no credentials are sent there, and the content is not checked yet.
+func (c *Client) Foreign(ctx context.Context, in transport.Image, d v1.Descriptor, refused error) (io.ReadCloser, error) {
+	client := &http.Client{Transport: c.retrying, CheckRedirect: checkRedirect}
 	failures := []error{refused}
 	for _, address := range d.URLs[:min(len(d.URLs), maxForeignURLs)] {
 		if ctx.Err() != nil {
@@ -37,7 +37,7 @@ func (s *source) foreign(ctx context.Context, in transport.Image, d v1.Descripto
 			doing:  fmt.Sprintf("read foreign layer %s of %s from %s", d.Digest, in.Name, u.Host),
 			object: fmt.Sprintf("foreign layer %s at %s", d.Digest, u.Host), part: true, host: u.Host, elsewhere: true,
 		}
-		rc, err := openStream(ctx, d, t, s.c.opts.backoff(), fetch(client, u))
+		rc, err := openStream(ctx, d, t, c.opts.backoff(), fetch(client, u))
 		if err == nil {
 			return rc, nil
 		}

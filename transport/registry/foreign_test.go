@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"bale/bundle/fault"
@@ -114,5 +116,31 @@ func TestForeignLayerOfAnotherMachine(t *testing.T) {
 	_, err := c.Source().Blob(t.Context(), at(t, transport.Image{}, "registry.example.com/app:1"), d)
 	if err == nil || strings.Count(err.Error(), "loopback") != 3 || asked.Load() != 0 {
 		t.Errorf("%v, %d requests", err, asked.Load())
+	}
+}
+
+// A registry that takes no references to layers elsewhere is told for what it
+// is, and what helps.
+func TestForeignLayerRefused(t *testing.T) {
+	reg := parts.Registry(t)
+	c := newTestClient(t, Options{})
+	img := at(t, transport.Image{}, reg.Image("windows:1"))
+	config, open := bytesOpener([]byte("{}"))
+	config.MediaType = v1.MediaTypeImageConfig
+	sink := c.Sink()
+	if err := sink.WriteBlob(t.Context(), config, []transport.Image{img}, open); err != nil {
+		t.Fatal(err)
+	}
+	content, err := json.Marshal(map[string]any{
+		"schemaVersion": 2, "mediaType": transport.DockerManifest, "config": v1.Descriptor{MediaType: transport.DockerConfig, Digest: config.Digest, Size: config.Size},
+		"layers": []v1.Descriptor{{MediaType: foreignLayer, Digest: digest.FromString("elsewhere"), Size: 9, URLs: []string{"https://publisher.example/layer"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := v1.Descriptor{MediaType: transport.DockerManifest, Digest: digest.FromBytes(content), Size: int64(len(content))}
+	err = sink.WriteManifest(t.Context(), d, []transport.Image{img}, content)
+	if !errors.Is(err, fault.ErrUnsupported) || !strings.Contains(fault.Hint(err), "--foreign-layers") {
+		t.Errorf("%v (hint %q), want an ErrUnsupported", err, fault.Hint(err))
 	}
 }

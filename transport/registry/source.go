@@ -78,7 +78,7 @@ func (s *source) Blob(ctx context.Context, in transport.Image, d v1.Descriptor) 
 	}
 	rc, err := s.open(ctx, in, d, t)
 	if err != nil && len(d.URLs) > 0 && transport.IsForeign(d.MediaType) {
-		return s.foreign(ctx, in, d, err)
+		return s.c.Foreign(ctx, in, d, err)
 	}
 	return rc, err
 }

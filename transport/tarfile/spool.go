@@ -35,7 +35,7 @@ func OpenFile(ctx context.Context, path string, stdin io.Reader, where string) (
 	fi, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, 0, fault.Missing("%s: there is no such file", where)
+		return nil, 0, fault.WithHint(fault.Missing("%s: there is no such file", where), "check the path")
 	case err != nil:
 		return nil, 0, fmt.Errorf("%s: %w", where, err)
 	case fi.IsDir():
