@@ -50,7 +50,7 @@ func (f *connection) add(c *cobra.Command) {
 	fl.StringVar(&f.authFile, "authfile", "", "`FILE` of credentials, in place of those that docker login and podman login kept")
 	fl.StringVar(&f.registries, "registries-conf", "", "registries.conf `FILE` for mirrors, locations and short names, in place of the machine's own")
 	fl.StringVar(&f.daemon, "daemon-config", "", "daemon.json `FILE` of Docker whose registry-mirrors are asked before Docker Hub, in place of the machine's own")
-	fl.StringVar(&f.host, "host", "", "`ADDRESS` of the engine (unix://, tcp://, ssh://), in place of DOCKER_HOST, CONTAINER_HOST and the Docker context")
+	fl.StringVar(&f.host, "host", "", "`ADDRESS` of the engine (a socket's path, unix://, tcp://, ssh://), in place of DOCKER_HOST, CONTAINER_HOST and the Docker context")
 	fl.StringVar(&f.containerd, "containerd-address", "", "`SOCKET` of containerd, in place of CONTAINERD_ADDRESS")
 	f.account.add(c, "")
 }

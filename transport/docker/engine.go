@@ -31,13 +31,13 @@ import (
 // Options says which engine to use.
 type Options struct {
 	// Host is the engine's address: unix://PATH, npipe://PATH, tcp://HOST:PORT or
-	// ssh://HOST. Without it the environment counts as it does for the engine's own
+	// ssh://HOST; an absolute path is that of a socket. Without it the environment counts as it does for the engine's own
 	// command: for Docker DOCKER_HOST, DOCKER_CONTEXT and the context in use; for
 	// Podman CONTAINER_HOST. Then come the usual sockets.
 	Host string
 
-	// Podman is set to look for Podman and not for Docker. What answers may be
-	// either: it is asked.
+	// Podman is set to look for Podman and not for Docker. Another engine that
+	// answers is refused then; the other way round Podman may stand in for Docker.
 	Podman bool
 
 	// Exported, if not nil, is called with the bytes that came in since the
@@ -98,15 +98,18 @@ func connect(ctx context.Context, opts Options) (*engine, error) {
 func (e *engine) ask(ctx context.Context) error {
 	info, err := e.api.Info(ctx, client.InfoOptions{})
 	if err != nil {
-		return e.fail("connect", err)
+		return e.stranger(ctx, e.fail("connect", err))
 	}
 	version, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
 		return e.fail("ask its version", err)
 	}
 	e.platform = platform(info.Info)
+	wanted := e.podman
 	e.podman = slices.ContainsFunc(version.Components, func(c system.ComponentVersion) bool { return c.Name == "Podman Engine" })
 	switch {
+	case wanted && !e.podman:
+		return fault.WithHint(fault.Usage("podman %s: it is a Docker engine, not Podman", e.host), "write docker-daemon: for it")
 	case e.podman:
 		e.store = podmanStore
 	case !inContainerd(info.Info):
@@ -148,6 +151,27 @@ func (e *engine) fail(doing string, err error) error {
 		return fault.WithHint(out, "check that its service runs (systemctl --user start podman.socket); CONTAINER_HOST names another")
 	}
 	return fault.WithHint(out, "check that the engine runs and that this is its address; DOCKER_HOST names another")
+}
+
+// stranger adds advice to an error of the first request if what answered it does not
+// speak as an engine does: those tell the version of their API, whatever else is wrong
+// with them.
+func (e *engine) stranger(ctx context.Context, err error) error {
+	if client.IsErrConnectionFailed(err) {
+		return err
+	}
+	ping, perr := e.api.Ping(ctx, client.PingOptions{})
+	switch {
+	case ping.APIVersion != "" || client.IsErrConnectionFailed(perr) || ctx.Err() != nil:
+		return err
+	case cerrdefs.IsUnauthorized(perr) || cerrdefs.IsPermissionDenied(perr): // something before the engine
+		return err
+	case cerrdefs.IsInvalidArgument(perr): // as a server says that is spoken to without TLS
+		return fault.WithHint(err, "an engine with TLS needs DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH; if none is there, check the address")
+	case e.podman:
+		return fault.WithHint(err, "what answers there is not Podman: check the address; CONTAINER_HOST names another")
+	}
+	return fault.WithHint(err, "what answers there is no Docker engine: check the address (a registry is docker://HOST/NAME); DOCKER_HOST names another")
 }
 
 // denied reports whether it is file permissions that keep the user from the

@@ -3,6 +3,8 @@ package docker
 import (
 	"errors"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,9 +54,15 @@ func TestConnect(t *testing.T) {
 }
 
 func TestConnectRefused(t *testing.T) {
+	const noHint = ""
 	dead := filepath.Join(t.TempDir(), "s")
 	if err := os.WriteFile(dead, nil, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	serves := func(handler http.HandlerFunc) string {
+		s := httptest.NewServer(handler)
+		t.Cleanup(s.Close)
+		return "tcp://" + s.Listener.Addr().String()
 	}
 	for _, c := range []struct {
 		name, host string
@@ -68,6 +76,14 @@ func TestConnectRefused(t *testing.T) {
 		{"no ssh address", "ssh://", fault.ErrUsage, "ssh://user@host"},
 		{"images in containerd, old", fakeEngine(t, `{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]],"OSType":"linux"}`, nil),
 			fault.ErrUnsupported, "registry"},
+		{"a registry", "tcp://" + parts.Registry(t).Addr, nil, "no Docker engine"},
+		{"a registry with TLS", "tcp://" + parts.Registry(t, parts.WithTLS()).Addr, nil, "DOCKER_TLS_VERIFY"},
+		{"a web page", serves(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>") }), nil, "no Docker engine"},
+		{"a proxy that refuses", serves(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }), nil, noHint},
+		{"an engine in trouble", serves(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Api-Version", "1.41")
+			w.WriteHeader(http.StatusInternalServerError)
+		}), nil, noHint},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("DOCKER_HOST", c.host)
@@ -76,7 +92,7 @@ func TestConnectRefused(t *testing.T) {
 				"sink":   func() (io.Closer, error) { return NewSink(t.Context(), Options{}) },
 			} {
 				_, err := open()
-				if err == nil || !strings.Contains(err.Error(), c.host) || !strings.Contains(fault.Hint(err), c.hint) {
+				if hint := fault.Hint(err); err == nil || !strings.Contains(err.Error(), c.host) || !strings.Contains(hint, c.hint) || (c.hint == noHint) != (hint == "") {
 					t.Errorf("%s: %v, hint %q", what, err, fault.Hint(err))
 				}
 				if c.kind != nil && !errors.Is(err, c.kind) {

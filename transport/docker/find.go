@@ -22,6 +22,14 @@ type ref struct {
 	root v1.Descriptor // if the engine keeps manifests
 }
 
+// String returns what to call the image in a message.
+func (r ref) String() string {
+	if r.name.Path == "" {
+		return "image " + r.id.String()
+	}
+	return r.name.String()
+}
+
 // ref reads what an engine says of an image.
 func (e *engine) ref(name transport.Name, res client.ImageInspectResult) (ref, error) {
 	id, err := e.parseID(res.ID)

@@ -39,6 +39,9 @@ func (o Options) client() (api *client.Client, host string, err error) {
 // setup finds the engine, as its own command would. host is "" if it is left to
 // the library.
 func (o Options) setup() (host string, opts []client.Opt, err error) {
+	if strings.HasPrefix(o.Host, "/") {
+		o.Host = "unix://" + o.Host
+	}
 	if o.Podman {
 		host, err := o.podmanHost()
 		return host, []client.Opt{client.WithHost(host)}, err

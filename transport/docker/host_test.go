@@ -2,6 +2,7 @@ package docker
 
 import (
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -178,6 +179,49 @@ func TestPodmanHost(t *testing.T) {
 	dead := "unix://" + filepath.Join(home, "none")
 	if _, err := NewSink(t.Context(), Options{Podman: true, Host: dead}); err == nil || !strings.Contains(err.Error(), "podman "+dead) || !strings.Contains(fault.Hint(err), "podman.socket") {
 		t.Errorf("nobody there: %v (hint %q)", err, fault.Hint(err))
+	}
+}
+
+// TestPodmanIsDocker asks for Podman where Docker listens.
+func TestPodmanIsDocker(t *testing.T) {
+	for name, shared := range map[string]func(testing.TB) *parts.DockerPart{"classic": parts.SharedDocker, "store": parts.SharedDockerCurrent} {
+		t.Run(name, func(t *testing.T) {
+			host := shared(t).Host
+			for what, open := range map[string]func() (io.Closer, error){
+				"source": func() (io.Closer, error) { return NewSource(t.Context(), Options{Podman: true, Host: host}) },
+				"sink":   func() (io.Closer, error) { return NewSink(t.Context(), Options{Podman: true, Host: host}) },
+			} {
+				if _, err := open(); !errors.Is(err, fault.ErrUsage) || !strings.Contains(err.Error(), host) || !strings.Contains(fault.Hint(err), "docker-daemon:") {
+					t.Errorf("%s: %v, hint %q", what, err, fault.Hint(err))
+				}
+			}
+		})
+	}
+}
+
+// TestHostPath names sockets by their paths.
+func TestHostPath(t *testing.T) {
+	docker, podman := parts.SharedDocker(t), parts.SharedPodman(t)
+	for _, c := range []struct {
+		host   string
+		podman bool
+		want   string
+	}{
+		{docker.Host, false, "docker engine " + docker.Host},
+		{podman.Host, false, "podman " + podman.Host},
+		{podman.Host, true, "podman " + podman.Host},
+	} {
+		src, err := NewSource(t.Context(), Options{Host: strings.TrimPrefix(c.host, "unix://"), Podman: c.podman})
+		if err != nil {
+			t.Errorf("%s: %v", c.host, err)
+			continue
+		}
+		if got := src.(*classicSource).e.String(); got != c.want {
+			t.Errorf("it is %s, want %s", got, c.want)
+		}
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

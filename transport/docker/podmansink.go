@@ -182,22 +182,22 @@ func (s *podmanSink) early(ctx context.Context, img transport.Image) error {
 		return nil
 	}
 	m, err := s.e.parse(img.Root, content)
-	if err != nil || s.missing(img.Root, m) != "" {
+	if err != nil || s.missing(img.Root, m) != nil {
 		return err
 	}
 	return s.take(ctx, img.Root, m, content)
 }
 
-// missing returns a layer that Podman would not find, or "".
-func (s *podmanSink) missing(root v1.Descriptor, m *manifest) digest.Digest {
+// missing returns a layer that Podman would not find, or nil.
+func (s *podmanSink) missing(root v1.Descriptor, m *manifest) *v1.Descriptor {
 	l := s.loads[root.Digest]
 	for _, b := range m.layers {
 		sent := l != nil && l.w.Has(b.Digest)
 		if !sent && !s.brought[b.Digest] && !s.stacks.has(b.Digest, []transport.Image{{Root: root}}) {
-			return b.Digest
+			return &b
 		}
 	}
-	return ""
+	return nil
 }
 
 // WriteManifest implements [transport.Sink].
@@ -212,8 +212,8 @@ func (s *podmanSink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []tra
 	if s.configs[m.id] == nil {
 		return fault.Missing("%s: config %s of manifest %s was not written", s.e, m.id, d.Digest)
 	}
-	if b := s.missing(d, m); b != "" && !s.loaded[d.Digest] {
-		return fault.Missing("%s: blob %s of manifest %s was not written", s.e, b, d.Digest)
+	if b := s.missing(d, m); b != nil && !s.loaded[d.Digest] {
+		return s.e.notWritten(*b, d.Digest)
 	}
 	if err := s.take(ctx, d, m, content); err != nil {
 		return err

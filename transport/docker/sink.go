@@ -163,7 +163,7 @@ func (s *classicSink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []tr
 	}
 	for _, b := range append([]v1.Descriptor{{Digest: m.id}}, m.layers...) {
 		if (s.load == nil || !s.load.w.Has(b.Digest)) && !s.stacks.has(b.Digest, []transport.Image{{Root: d}}) {
-			return fault.Missing("%s: blob %s of manifest %s was not written", s.e, b.Digest, d.Digest)
+			return s.e.notWritten(b, d.Digest)
 		}
 	}
 	if err := s.raw.check(m); err != nil {

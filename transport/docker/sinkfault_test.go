@@ -143,6 +143,19 @@ func TestSinkUnfit(t *testing.T) {
 	}
 }
 
+// TestSinkNoImage copies what is no container image to engines that hold nothing else.
+func TestSinkNoImage(t *testing.T) {
+	set := conformance.New(t, "registry.example/team")
+	for name, shared := range map[string]func(testing.TB) *parts.DockerPart{"classic": parts.SharedDocker, "podman": parts.SharedPodman} {
+		t.Run(name, func(t *testing.T) {
+			_, err := copyOne(t, set.Source(), set.Image(t, "artifact"), anySink(t, shared(t).Host))
+			if !errors.Is(err, fault.ErrUnsupported) || !strings.Contains(fault.Hint(err), "registry") || !strings.Contains(fault.Hint(err), "name the images") {
+				t.Errorf("%v, hint %q", err, fault.Hint(err))
+			}
+		})
+	}
+}
+
 // TestSinkEngineStops plays engines that end a load before its end.
 func TestSinkEngineStops(t *testing.T) {
 	set := conformance.New(t, "example").Only("plain", "shared")

@@ -245,6 +245,39 @@ func TestStoreRefused(t *testing.T) {
 	}
 }
 
+// TestStoreNotExported selects an index that lists no more than an index, which the
+// engine takes and does not export, alone and among others.
+func TestStoreNotExported(t *testing.T) {
+	d := emptied(t, parts.SharedDockerCurrent(t))
+	set := storeSet(t)
+	lists := called(t, "registry.example/team/lists:1", transport.Image{Root: put(set, v1.MediaTypeImageIndex, encode(t, v1.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: v1.MediaTypeImageIndex,
+		Manifests: []v1.Descriptor{set.Image(t, "multi").Root},
+	}))})
+	plain, shared := set.Image(t, "plain"), set.Image(t, "shared")
+	copyAll(t, d.Host, set.Source(), []transport.Image{lists, plain, shared})
+	for _, sel := range []string{"", lists.Name.String()} {
+		src := anySource(t, d.Host)
+		_, err := src.Images(t.Context(), sel)
+		if err == nil || !strings.Contains(err.Error(), lists.Name.String()) || !strings.Contains(err.Error(), d.Host) ||
+			!strings.Contains(fault.Hint(err), "from its registry") {
+			t.Errorf("%q: %v, hint %q", sel, err, fault.Hint(err))
+		}
+		if err := src.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := reopened(t, d.Host, plain.Name.String(), shared.Name.String()); len(got) != 2 {
+		t.Errorf("the others: %v", got)
+	}
+	src := anySource(t, d.Host)
+	defer func() { _ = src.Close() }()
+	t.Setenv("TMPDIR", "/nowhere")
+	if _, err := src.Images(t.Context(), plain.Name.String()); err == nil || strings.Contains(fault.Hint(err), "registry") {
+		t.Errorf("without a folder for the export: %v, hint %q", err, fault.Hint(err))
+	}
+}
+
 // TestStoreFindLayers finds layers by what they unpack to.
 func TestStoreFindLayers(t *testing.T) {
 	d := emptied(t, parts.SharedDockerCurrent(t))

@@ -11,7 +11,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"bale/bundle/fault"
 	"bale/transport"
 	"bale/transport/archive"
 )
@@ -174,10 +173,10 @@ func (s *storeSink) whole(d v1.Descriptor, m *transport.Manifest) (bool, error) 
 	for _, b := range append([]v1.Descriptor{*m.Config}, m.Layers...) {
 		switch {
 		case s.had[b.Digest] || s.load != nil && s.load.w.Has(b.Digest):
-		case transport.IsForeign(b.MediaType) && len(b.URLs) > 0:
+		case leftOut(b):
 			whole = false
 		default:
-			return false, fault.Missing("%s: blob %s of manifest %s was not written", s.e, b.Digest, d.Digest)
+			return false, s.e.notWritten(b, d.Digest)
 		}
 	}
 	return whole, nil

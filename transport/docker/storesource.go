@@ -1,10 +1,12 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"sync"
@@ -74,28 +76,58 @@ func (s *storeSource) Prepare(ctx context.Context, selectors []string) error {
 }
 
 // export fetches those of the images that no earlier call fetched. They go by
-// digest, so that a tag that is moved meanwhile changes nothing.
+// digest, so that a tag that is moved meanwhile changes nothing. An engine that fails
+// to export several images does not say which is at fault: they are fetched one by
+// one then.
 func (s *storeSource) export(ctx context.Context, refs []ref) error {
 	s.exporting.Lock()
 	defer s.exporting.Unlock()
-	var together []digest.Digest
-	for _, id := range s.lacking(refs) {
-		platforms, err := s.e.apart(ctx, id)
+	var together []ref
+	for _, r := range s.lacking(refs) {
+		platforms, err := s.e.apart(ctx, r.id)
 		if err != nil {
 			return err
 		}
 		if len(platforms) == 0 {
-			together = append(together, id)
+			together = append(together, r)
 			continue
 		}
-		if err := s.fetch(ctx, []digest.Digest{id}, platforms...); err != nil {
+		if err := s.fetchOne(ctx, r, platforms...); err != nil {
 			return err
 		}
 	}
-	if len(together) == 0 {
-		return nil
+	if len(together) > 1 {
+		ids := make([]digest.Digest, len(together))
+		for i, r := range together {
+			ids[i] = r.id
+		}
+		if err := s.fetch(ctx, ids); err == nil || !blamesImage(ctx, err) {
+			return err
+		}
 	}
-	return s.fetch(ctx, together)
+	for _, r := range together {
+		if err := s.fetchOne(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fetchOne is fetch for one image, which an error names.
+func (s *storeSource) fetchOne(ctx context.Context, r ref, platforms ...v1.Platform) error {
+	err := s.fetch(ctx, []digest.Digest{r.id}, platforms...)
+	if err == nil || !blamesImage(ctx, err) {
+		return err
+	}
+	// An index that lists only indexes is one that Docker loads and does not export.
+	return fault.WithHint(fmt.Errorf("%s: %w", r, err), "not all that Docker keeps can be exported: take this image from its registry, or name the other images that are wanted")
+}
+
+// blamesImage reports whether it may be an image that makes an export fail, and not
+// the connection or a file on this side.
+func blamesImage(ctx context.Context, err error) bool {
+	var file *fs.PathError
+	return ctx.Err() == nil && !errors.As(err, &file) && !client.IsErrConnectionFailed(err)
 }
 
 // apart returns the platforms to ask for if an image has to be exported by itself:
@@ -183,18 +215,18 @@ func (x *storeExport) open(ctx context.Context, size int64, where string) (err e
 	return nil
 }
 
-// lacking returns the roots that were not exported, sorted, each once.
-func (s *storeSource) lacking(refs []ref) []digest.Digest {
+// lacking returns those whose roots were not exported, sorted, each root once.
+func (s *storeSource) lacking(refs []ref) []ref {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var ids []digest.Digest
+	var list []ref
 	for _, r := range refs {
 		if !s.roots[r.id] {
-			ids = append(ids, r.id)
+			list = append(list, r)
 		}
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
+	slices.SortStableFunc(list, func(a, b ref) int { return cmp.Compare(a.id, b.id) })
+	return slices.CompactFunc(list, func(a, b ref) bool { return a.id == b.id })
 }
 
 // all returns the exports there are.
@@ -223,7 +255,8 @@ func (s *storeSource) Blob(ctx context.Context, in transport.Image, d v1.Descrip
 			return r, err
 		}
 	}
-	return nil, fault.Missing("%s: no blob %s in what it exported", s.e, d.Digest)
+	return nil, fault.WithHint(fault.Missing("%s: no blob %s in what it exported", s.e, d.Digest),
+		"the engine exports no more than the manifest of an image that it has in part: take it from its registry")
 }
 
 // Lacks implements [transport.Partial]: an engine pulls one platform of an index,
@@ -260,7 +293,7 @@ func (s *storeSource) lacks(ctx context.Context, in transport.Image, d v1.Descri
 		blobs = append([]v1.Descriptor{*m.Config}, blobs...)
 	}
 	for _, b := range blobs {
-		if transport.IsForeign(b.MediaType) && len(b.URLs) > 0 {
+		if leftOut(b) {
 			continue
 		}
 		if lacks, err := s.lacksBlob(ctx, in, b); lacks || err != nil {

@@ -59,7 +59,7 @@ func ParseImage(mediaType string, content []byte) (*Image, error) {
 
 func notImage(format string, args ...any) error {
 	return fault.WithHint(fault.Unsupported("not an image that an engine can hold: "+format, args...),
-		"put it into a registry or an OCI layout")
+		"put it into a registry or an OCI layout, or name the images that are wanted")
 }
 
 // Item returns the image's line in a list; name gives the entry of a blob, or
