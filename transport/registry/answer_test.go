@@ -364,7 +364,7 @@ func TestReadOnly(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
-	for host, want := range map[string]string{"docker.io": "docker login", "ghcr.io": "docker login ghcr.io"} {
+	for host, want := range map[string]string{"docker.io": "docker login", "registry.example": "docker login registry.example"} {
 		if got := (task{host: host}).login(); got != want {
 			t.Errorf("%s: %q", host, got)
 		}

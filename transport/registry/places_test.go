@@ -157,7 +157,7 @@ func TestMirrorsOfHub(t *testing.T) {
 		t.Errorf("%q", n.all())
 	}
 	// Of Docker Hub only.
-	at, err := c.places.mirrors(parseName(t, "quay.io/library/busybox"))
+	at, err := c.places.mirrors(parseName(t, "other.example/library/busybox"))
 	if err != nil || len(at) != 0 {
 		t.Errorf("%v, %v", at, err)
 	}
