@@ -79,7 +79,6 @@ func TestVeryLargeBlob(t *testing.T) {
 	bundle := filepath.Join(dir, "large.bale")
 	key, pub := testdata(t, "keys", "ed25519.pem"), testdata(t, "keys", "ed25519.pub")
 	mustRun(t, "save", "-o", bundle, "--key", key, "oci:"+layout)
-	mustRun(t, "verify", "--key", pub, bundle)
 	reg := &hashingRegistry{uploads: make(map[string]hash.Hash), blobs: make(map[string]int64)}
 	server := httptest.NewServer(reg)
 	defer server.Close()

@@ -42,6 +42,9 @@ func (s *source) Referrers(ctx context.Context, in transport.Image, d v1.Descrip
 	if err := blob.Check(d.Digest, d.Size); err != nil {
 		return nil, t.explain(ctx, err)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // what is remembered would be given all the same
+	}
 	w, err := s.c.session(ctx, repo, regtransport.PullScope, &t)
 	if err == nil {
 		return s.referrersAt(ctx, w, t, repo, d)
