@@ -1,9 +1,18 @@
 package docker
 
 import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
+	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -107,21 +116,54 @@ func TestDockerHost(t *testing.T) {
 	}
 }
 
-// TestContextTLS takes the certificates of a context.
+// TestContextTLS takes the certificates of a context: the engine's CA, and those
+// to show to it.
 func TestContextTLS(t *testing.T) {
+	d := parts.SharedDocker(t)
 	settings(t)
-	dir := t.TempDir()
-	docker := parts.Tool(t, "docker")
-	ca := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(ca, []byte("no certificate"), 0o600); err != nil {
+	socket := strings.TrimPrefix(d.Host, "unix://")
+	front := httptest.NewUnstartedServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: "docker"}) },
+		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "unix", socket)
+		}},
+	})
+	front.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	front.StartTLS()
+	t.Cleanup(front.Close)
+	key, err := x509.MarshalPKCS8PrivateKey(front.TLS.Certificates[0].PrivateKey)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(docker, "context", "create", "tls", "--docker", "host=tcp://far.example:2376,ca="+ca).CombinedOutput(); err != nil {
-		t.Skipf("docker does not make such a context: %v: %s", err, out)
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cert := write("cert.pem", "CERTIFICATE", front.Certificate().Raw)
+	host := "host=tcp://" + front.Listener.Addr().String()
+	for name, more := range map[string]string{"tls": ",ca=" + cert + ",cert=" + cert + ",key=" + write("key.pem", "PRIVATE KEY", key), "half": ",ca=" + cert} {
+		if out, err := exec.Command(parts.Tool(t, "docker"), "context", "create", name, "--docker", host+more).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 	t.Setenv("DOCKER_CONTEXT", "tls")
-	if _, _, err := (Options{}).client(); !errors.Is(err, fault.ErrUsage) || !strings.Contains(err.Error(), "ca.pem") {
-		t.Errorf("with a CA that is none: %v", err)
+	s, err := NewSource(t.Context(), Options{})
+	if err != nil {
+		t.Fatalf("with all certificates: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("DOCKER_CONTEXT", "half")
+	if s, err := NewSource(t.Context(), Options{}); err == nil {
+		_ = s.Close()
+		t.Error("an engine that wants a certificate was reached without one")
 	}
 }
 
