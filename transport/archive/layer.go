@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"bale/bundle/blob"
 	"bale/bundle/fault"
 	"bale/transport/tarfile"
 )
@@ -56,7 +57,7 @@ func (a *Archive) describe(ctx context.Context, f tarfile.File, diffID digest.Di
 
 // hash reads a layer once. Only a failure to read is an error.
 func hash(ctx context.Context, r io.Reader, where string) (layer, error) {
-	src := &ctxReader{ctx: ctx, r: r}
+	src := blob.WithContext(ctx, r)
 	raw := digest.SHA256.Digester()
 	head := make([]byte, tarfile.HeadSize)
 	n, err := io.ReadFull(src, head)
@@ -86,23 +87,4 @@ func unpacked(c tarfile.Compression, r io.Reader) (digest.Digest, error) {
 	}
 	defer func() { _ = z.Close() }() // a reader: what counts is the digest
 	return digest.SHA256.FromReader(z)
-}
-
-// ctxReader stops at the end of its context, and stays at its first error.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-	err error
-}
-
-func (c *ctxReader) Read(p []byte) (int, error) {
-	if c.err == nil {
-		c.err = c.ctx.Err()
-	}
-	if c.err != nil {
-		return 0, c.err
-	}
-	n, err := c.r.Read(p)
-	c.err = err
-	return n, err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"bale/bundle/blob"
 	"bale/bundle/fault"
 	"bale/transport"
 )
@@ -195,7 +196,7 @@ func (s *source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (
 	if r.Size() != d.Size {
 		return nil, fault.Damaged("%s: blob %s has %d bytes, not %d", s.where, d.Digest, r.Size(), d.Size)
 	}
-	return io.NopCloser(&ctxReader{ctx: ctx, r: r}), nil
+	return io.NopCloser(blob.WithContext(ctx, r)), nil
 }
 
 // Local implements [transport.Local].

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 
+	"bale/bundle/blob"
 	"bale/bundle/commit"
 )
 
@@ -32,7 +33,7 @@ func (p *pipe) Commit(ctx context.Context) error {
 	if _, err := p.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read the bundle back: %w", err)
 	}
-	if _, err := io.Copy(p.to, &ending{ctx, p.File}); err != nil {
+	if _, err := io.Copy(p.to, blob.WithContext(ctx, p.File)); err != nil {
 		return fmt.Errorf("write the bundle to the stream: %w", err)
 	}
 	return p.Close()
@@ -40,16 +41,3 @@ func (p *pipe) Commit(ctx context.Context) error {
 
 // Discard implements [output].
 func (p *pipe) Discard() { _ = p.Close() } // its content is of no use any more
-
-// ending is a reader that ends with its context.
-type ending struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (e *ending) Read(p []byte) (int, error) {
-	if err := e.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return e.r.Read(p)
-}

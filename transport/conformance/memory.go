@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"bale/bundle/blob"
 	"bale/bundle/fault"
 	"bale/transport"
 )
@@ -106,20 +107,7 @@ func (s *memorySource) Blob(ctx context.Context, _ transport.Image, d v1.Descrip
 	if !ok {
 		return nil, fault.Missing("memory: no blob %s", d.Digest)
 	}
-	return io.NopCloser(contextReader{ctx, bytes.NewReader(c)}), nil
+	return io.NopCloser(blob.WithContext(ctx, bytes.NewReader(c))), nil
 }
 
 func (s *memorySource) Close() error { return nil }
-
-// contextReader ends with the context's error once the context has ended.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
-}

@@ -50,11 +50,11 @@ func (s *memorySink) WriteBlob(ctx context.Context, d v1.Descriptor, _ []transpo
 		return fmt.Errorf("memory: write %s: %w", d.Digest, err)
 	}
 	defer func() { _ = rc.Close() }()
-	return s.stage(ctx, d, contextReader{ctx, rc})
+	return s.stage(ctx, d, blob.WithContext(ctx, rc))
 }
 
 func (s *memorySink) WriteManifest(ctx context.Context, d v1.Descriptor, _ []transport.Image, content []byte) error {
-	return s.stage(ctx, d, contextReader{ctx, bytes.NewReader(content)})
+	return s.stage(ctx, d, blob.WithContext(ctx, bytes.NewReader(content)))
 }
 
 func (s *memorySink) stage(ctx context.Context, d v1.Descriptor, r io.Reader) error {

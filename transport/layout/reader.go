@@ -63,7 +63,7 @@ func (r *reader) manifest(ctx context.Context, d v1.Descriptor) ([]byte, error) 
 		return nil, err
 	}
 	defer func() { _ = file.Close() }()
-	content, err := blob.ReadAll(contextReader{ctx, file}, d.Digest, d.Size, transport.MaxManifest)
+	content, err := blob.ReadAll(blob.WithContext(ctx, file), d.Digest, d.Size, transport.MaxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.where, err)
 	}
@@ -115,17 +115,4 @@ func (r *reader) readIndex() (v1.Index, error) {
 		return v1.Index{}, fmt.Errorf("%s: %s: %w", r.where, v1.ImageIndexFile, err)
 	}
 	return idx, nil
-}
-
-// contextReader ends with the context's error once the context has ended.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r contextReader) Read(p []byte) (int, error) {
-	if err := r.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return r.r.Read(p)
 }

@@ -98,7 +98,7 @@ func (s *sink) Has(ctx context.Context, d v1.Descriptor, images []transport.Imag
 		return false, err
 	}
 	defer func() { _ = file.Close() }()
-	r, err := blob.NewReader(contextReader{ctx, file}, d.Digest, d.Size)
+	r, err := blob.NewReader(blob.WithContext(ctx, file), d.Digest, d.Size)
 	if err != nil {
 		return false, err
 	}
@@ -149,7 +149,7 @@ func (s *sink) write(ctx context.Context, d v1.Descriptor, images []transport.Im
 	if err != nil {
 		return fmt.Errorf("write blob %s to oci:%s: %w", d.Digest, s.dir, err)
 	}
-	err = s.put(ctx, d, contextReader{ctx, rc})
+	err = s.put(ctx, d, blob.WithContext(ctx, rc))
 	if cerr := rc.Close(); err == nil && cerr != nil {
 		err = fmt.Errorf("close blob %s: %w", d.Digest, cerr)
 	}

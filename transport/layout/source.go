@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"bale/bundle/blob"
 	"bale/bundle/fault"
 	"bale/transport"
 	"bale/transport/savelist"
@@ -147,7 +148,7 @@ func (s *source) Blob(ctx context.Context, _ transport.Image, d v1.Descriptor) (
 	return struct {
 		io.Reader
 		io.Closer
-	}{contextReader{ctx, file}, file}, nil
+	}{blob.WithContext(ctx, file), file}, nil
 }
 
 // Local implements [transport.Local].

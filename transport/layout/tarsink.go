@@ -126,7 +126,7 @@ func (s *tarSink) write(ctx context.Context, d v1.Descriptor, images []transport
 	}
 	// The opener's content is verified, but what is published under a digest is
 	// read by others for years: it is hashed here, too.
-	content, err := blob.NewReader(contextReader{ctx, rc}, d.Digest, d.Size)
+	content, err := blob.NewReader(blob.WithContext(ctx, rc), d.Digest, d.Size)
 	if err != nil {
 		return err
 	}
