@@ -142,7 +142,7 @@ func podmanSave(t *testing.T, engine *parts.DockerPart, w written) {
 func containerdExport(t *testing.T, c *parts.ContainerdPart, namespace, name string, w written) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "exported.tar")
-	c.Run(t, append([]string{"--namespace", namespace, "images", "export", "--all-platforms", path}, names(w.images)...)...)
+	c.Export(t, namespace, path, append([]string{"--all-platforms"}, names(w.images)...)...)
 	src, err := layout.OpenArchive(t.Context(), path)
 	must(t, err)
 	wantImages(t, src, w.images, true)

@@ -43,7 +43,7 @@ func TestCtrTakesWhatWasLoaded(t *testing.T) {
 		t.Errorf("ctr images check:\n%s", out)
 	}
 	tar := filepath.Join(t.TempDir(), "export.tar")
-	p.ctr(t, "images", "export", "--all-platforms", tar, img.Name.String())
+	p.part.Export(t, p.ns, tar, "--all-platforms", img.Name.String())
 	p2 := place{p.part, fresh()}
 	p2.ctr(t, "images", "import", "--all-platforms", "--no-unpack", tar)
 	p2.wantWhole(t, img)
@@ -462,7 +462,7 @@ func discarded(t *testing.T, p place, s *set, img transport.Image) {
 	from := place{p.part, fresh()}
 	from.load(t, s.Source(), []transport.Image{img}, transport.Options{})
 	tar := filepath.Join(t.TempDir(), "export.tar")
-	from.ctr(t, "images", "export", tar, img.Name.String())
+	from.part.Export(t, from.ns, tar, img.Name.String())
 	p.ctr(t, "images", "import", "--local", "--discard-unpacked-layers", "--snapshotter", "native", tar)
 	from.remove(t, img)
 	p.collect(t)

@@ -105,7 +105,7 @@ func TestReadsWhatCtrImports(t *testing.T) {
 	from := place{part, fresh()}
 	from.load(t, s.Source(), []transport.Image{img}, transport.Options{})
 	tar := filepath.Join(t.TempDir(), "export.tar")
-	from.ctr(t, "images", "export", tar, img.Name.String())
+	from.part.Export(t, from.ns, tar, img.Name.String())
 	p.ctr(t, "images", "import", "--digests", tar)
 	if n := len(p.names(t)); n < 2 {
 		t.Fatalf("ctr made no other names: %q", p.names(t))

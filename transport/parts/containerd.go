@@ -181,6 +181,19 @@ func (c *ContainerdPart) Try(args ...string) (string, error) {
 	return strings.TrimSuffix(stdout.String(), "\n"), nil
 }
 
+// Export has ctr write images of a namespace to the file at path; args are its
+// further options and the images' names. It exports by itself (--local): through
+// the transfer service ctr 2.4 does not wait for the end of the stream, and now
+// and then leaves a file that is cut off, with exit code 0.
+func (c *ContainerdPart) Export(t testing.TB, namespace, path string, args ...string) {
+	t.Helper()
+	options := []string{"--namespace", namespace, "images", "export", "--local"}
+	for len(args) > 0 && strings.HasPrefix(args[0], "--") {
+		options, args = append(options, args[0]), args[1:]
+	}
+	c.Run(t, append(append(options, path), args...)...)
+}
+
 // Run is Try for commands that must succeed.
 func (c *ContainerdPart) Run(t testing.TB, args ...string) string {
 	t.Helper()
