@@ -114,7 +114,7 @@ func makeBundle(t testing.TB, o WriterOptions, in []content) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.AddSignature([]byte(fmt.Sprintf("{%q:%q}\n", "over", digest.FromBytes(sums)))); err != nil {
+	if err := w.AddSignature(container.Sigstore, []byte(fmt.Sprintf("{%q:%q}\n", "over", digest.FromBytes(sums)))); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Close(); err != nil {

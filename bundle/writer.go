@@ -66,7 +66,7 @@ type Writer struct {
 	old      *predecessors // nil if nothing can be compared
 	bases    []*Reader
 	header   Header
-	signed   int
+	signed   map[container.Form]int
 	finished bool
 	broken   error // a blob that could not be taken in whole
 }
@@ -337,18 +337,23 @@ func (b *Writer) Finish(ctx context.Context) ([]byte, error) {
 	return slices.Clone(sums), nil
 }
 
-// AddSignature writes one signature over what Finish returned.
-func (b *Writer) AddSignature(data []byte) error {
+// AddSignature writes one signature over what Finish returned. Forms come in
+// the order of their constants.
+func (b *Writer) AddSignature(form container.Form, data []byte) error {
+	n := b.signed[form]
 	switch {
 	case !b.finished:
 		return errors.New("bundle is not finished")
-	case b.signed == container.MaxSignatures:
-		return fmt.Errorf("a bundle takes at most %d signatures", container.MaxSignatures)
+	case n == container.MaxSignatures:
+		return fmt.Errorf("a bundle takes at most %d signatures of a form", container.MaxSignatures)
 	case len(data) > MaxSignature:
 		return fmt.Errorf("signature of %d bytes is over the limit of %d", len(data), MaxSignature)
 	}
-	b.signed++
-	return b.out.Add(container.SignatureName(b.signed-1), data)
+	if b.signed == nil {
+		b.signed = make(map[container.Form]int)
+	}
+	b.signed[form]++
+	return b.out.Add(container.SignatureName(form, n), data)
 }
 
 // Close ends the archive. It does not close the underlying writer.

@@ -43,13 +43,13 @@ func TestCosignVerifiesOurs(t *testing.T) {
 	message := read(t, testKey("message"))
 	for file, public := range map[string]string{"ecdsa.key": "ecdsa.pub", "ed25519.key": "ed25519.pub", "rsa.key": "rsa.pub"} {
 		t.Run(file, func(t *testing.T) {
-			sig, err := loadPrivate(t, testKey(file)).Sign(message)
+			sig, err := loadPrivate(t, testKey(file)).Sign(t.Context(), message)
 			if err != nil {
 				t.Fatal(err)
 			}
 			dir := t.TempDir()
 			for name, data := range map[string][]byte{
-				"key.pub": read(t, testKey(public)), "sig": sig, "good": message, "bad": append([]byte("1"), message[1:]...),
+				"key.pub": read(t, testKey(public)), "sig": sig.Data, "good": message, "bad": append([]byte("1"), message[1:]...),
 			} {
 				if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 					t.Fatal(err)

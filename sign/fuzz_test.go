@@ -74,7 +74,7 @@ func FuzzPrivateKey(f *testing.F) {
 			return
 		}
 		// RSA numbers that do not fit each other are found out only here.
-		if sig, err := k.Sign([]byte("message")); (err == nil) != (sig != nil) {
+		if sig, err := k.Sign(t.Context(), []byte("message")); (err == nil) != (sig != nil) {
 			t.Fatalf("signature %q with error %v", sig, err)
 		}
 	})

@@ -56,11 +56,11 @@ func TestLoadPrivateKey(t *testing.T) {
 			if got := k.Public().Algorithm(); got != tt.algorithm {
 				t.Errorf("algorithm %q, want %q", got, tt.algorithm)
 			}
-			sig, err := k.Sign([]byte("message"))
+			sig, err := k.Sign(t.Context(), []byte("message"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := pub.Verify([]byte("message"), parseJSON(t, sig).MessageSignature.Signature); err != nil {
+			if err := pub.Verify([]byte("message"), parseJSON(t, sig.Data).MessageSignature.Signature); err != nil {
 				t.Error(err)
 			}
 		})

@@ -106,6 +106,11 @@ func (k *PublicKey) IsED25519() bool {
 	return ok
 }
 
+// Identity returns the key as a signer.
+func (k *PublicKey) Identity() Identity {
+	return Identity{Kind: KindKey, Algorithm: k.algorithm, Fingerprint: k.Fingerprint()}
+}
+
 // String names the key for a message: algorithm and fingerprint.
 func (k *PublicKey) String() string { return k.algorithm + " " + k.Fingerprint() }
 

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -16,13 +17,13 @@ import (
 // Sigstore bundle of version 0.3.
 const MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// Sign signs message and returns a Sigstore bundle as compact JSON without a
+// Sign implements [Signer]: it makes a Sigstore bundle as compact JSON without a
 // trailing newline, as cosign writes it. The same signature always gives the
 // same bytes; only ECDSA signatures differ from one call to the next.
 //
 // The digest is there for ED25519 too, where cosign leaves it out when it
 // signs without a log but asks for it when it verifies.
-func (k *PrivateKey) Sign(message []byte) ([]byte, error) {
+func (k *PrivateKey) Sign(_ context.Context, message []byte) (*Signature, error) {
 	if k.signer == nil {
 		return nil, errors.New("sign: no private key")
 	}
@@ -56,5 +57,5 @@ func (k *PrivateKey) Sign(message []byte) ([]byte, error) {
 	if err := json.Compact(&out, data); err != nil {
 		return nil, fmt.Errorf("encode signature: %w", err)
 	}
-	return out.Bytes(), nil
+	return &Signature{Form: Sigstore, Data: out.Bytes(), By: k.public.Identity()}, nil
 }

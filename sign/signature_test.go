@@ -14,10 +14,14 @@ func TestSign(t *testing.T) {
 	for _, file := range []string{"sec1.pem", "ed25519.pem", "rsa.pem"} {
 		t.Run(file, func(t *testing.T) {
 			k := loadPrivate(t, testKey(file))
-			data, err := k.Sign(message)
+			made, err := k.Sign(t.Context(), message)
 			if err != nil {
 				t.Fatal(err)
 			}
+			if made.Form != sign.Sigstore || made.By != k.Public().Identity() {
+				t.Errorf("a signature of form %s by %s", made.Form, made.By)
+			}
+			data := made.Data
 			sig := parseJSON(t, data).MessageSignature.Signature
 			sum := sha256.Sum256(message)
 			want := fmt.Sprintf(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json",`+
@@ -33,11 +37,11 @@ func TestSign(t *testing.T) {
 			if k.Public().Algorithm() == "ECDSA P-256" {
 				return // has a random number in it
 			}
-			again, err := k.Sign(message)
+			again, err := k.Sign(t.Context(), message)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if string(again) != string(data) {
+			if string(again.Data) != string(data) {
 				t.Error("a second signature has other bytes")
 			}
 		})
@@ -45,7 +49,7 @@ func TestSign(t *testing.T) {
 }
 
 func TestZeroPrivateKeyDoesNotSign(t *testing.T) {
-	if sig, err := new(sign.PrivateKey).Sign([]byte("message")); err == nil || sig != nil {
+	if sig, err := new(sign.PrivateKey).Sign(t.Context(), []byte("message")); err == nil || sig != nil {
 		t.Errorf("signs %q, %v", sig, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"bale/bundle"
 	"bale/bundle/container"
 	"bale/sign"
@@ -47,10 +49,10 @@ func FuzzSignature(f *testing.F) {
 		return bundle.NewEnvelope([]byte("other sums"), []bundle.Signature{{Entry: container.SigstoreName, Data: data}})
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if r, err := Verify(env(data), Trust{Keys: keys}); err == nil || r != nil {
+		if r, err := Verify(env(data), TrustAny(Keys(keys...)...)); err == nil || r != nil {
 			t.Fatalf("verified: %v", r)
 		}
-		ev, err := parseEvidence(data)
+		ev, err := parseSigstore(data)
 		if err != nil {
 			if ev != nil {
 				t.Fatal("evidence came with the error")
@@ -74,21 +76,22 @@ func FuzzSignature(f *testing.F) {
 			t.Fatal(err)
 		}
 		pk, ms := is.VerificationMaterial.PublicKey, is.MessageSignature
-		if ev.keyed != (pk != nil) || pk != nil && pk.Hint != ev.hint {
-			t.Fatalf("hint %q from %s", ev.hint, data)
+		key, sig := ev.GetVerificationMaterial().GetPublicKey(), ev.GetMessageSignature()
+		if (key != nil) != (pk != nil) || pk != nil && pk.Hint != key.GetHint() {
+			t.Fatalf("hint %q from %s", key.GetHint(), data)
 		}
-		if ev.plain != (ms != nil) {
-			t.Fatalf("plain is %v from %s", ev.plain, data)
+		if (sig != nil) != (ms != nil) {
+			t.Fatalf("signature is %v from %s", sig, data)
 		}
-		if ms != nil && (!isBase64(ms.Signature, ev.signature) || !isBase64(ms.MessageDigest.Digest, ev.digest)) {
-			t.Fatalf("signature %x, digest %x from %s", ev.signature, ev.digest, data)
+		if ms != nil && (!isBase64(ms.Signature, sig.GetSignature()) || !isBase64(ms.MessageDigest.Digest, sig.GetMessageDigest().GetDigest())) {
+			t.Fatalf("signature %v from %s", sig, data)
 		}
 		// White space apart, nothing of the length can hide anything.
 		var compact bytes.Buffer
 		if err := json.Compact(&compact, data); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := parseEvidence(compact.Bytes()); err != nil || !bytes.Equal(again.signature, ev.signature) {
+		if again, err := parseSigstore(compact.Bytes()); err != nil || !proto.Equal(again, ev) {
 			t.Fatalf("compact form: %v", err)
 		}
 	})

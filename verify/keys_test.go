@@ -51,14 +51,14 @@ func loadPublic(t testing.TB, path string) *sign.PublicKey {
 
 func signed(t testing.TB, k *sign.PrivateKey, sums []byte) []byte {
 	t.Helper()
-	sig, err := k.Sign(sums)
+	sig, err := k.Sign(t.Context(), sums)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sig
+	return sig.Data
 }
 
-func trust(keys ...*sign.PublicKey) verify.Trust { return verify.Trust{Keys: keys} }
+func trust(keys ...*sign.PublicKey) verify.Trust { return verify.TrustAny(verify.Keys(keys...)...) }
 
 // entries makes signature entries out of name, data, name, data.
 func entries(namesAndData ...any) []bundle.Signature {

@@ -36,7 +36,7 @@ func TestVerifyRefuses(t *testing.T) {
 	digest := func(f func(*commonpb.HashOutput)) func(*bundlepb.Bundle) {
 		return func(b *bundlepb.Bundle) { f(b.GetMessageSignature().GetMessageDigest()) }
 	}
-	many := make([]bundle.Signature, container.MaxSignatures+2)
+	many := make([]bundle.Signature, container.MaxSignatureEntries+1)
 	for i := range many {
 		many[i] = bundle.Signature{Entry: fmt.Sprintf("%s.%d", entry, i+1), Data: ecSig}
 	}
@@ -51,8 +51,8 @@ func TestVerifyRefuses(t *testing.T) {
 		// Who signed.
 		{"not signed", nil, keys(ec), fault.ErrUntrusted, "not signed", "--insecure-skip-verify"},
 		{"unknown key", entries(entry, ecSig), keys(ed, rsa), fault.ErrUntrusted,
-			"found " + entry + " by key " + ec.Public().Fingerprint() + "; tried " + ed.Public().String() + ", " + rsa.Public().String(), ".pub file"},
-		{"only OpenPGP", entries("SHA256SUMS.asc", []byte("?")), keys(ec), fault.ErrUntrusted, "OpenPGP form, which this version", ".pub file"},
+			"found " + entry + " by key " + ec.Public().Fingerprint() + "; tried " + ed.Public().Identity().String() + ", " + rsa.Public().Identity().String(), ".pub file"},
+		{"only OpenPGP", entries("SHA256SUMS.asc", []byte("?")), keys(ec), fault.ErrUntrusted, "OpenPGP form, and no such key was given", ".pub file"},
 		{"only a certificate", entries(entry, change(t, ecSig, certified)), keys(ec), fault.ErrUntrusted, "by a certificate", ".pub file"},
 		{"only an unknown form", entries("SHA256SUMS.x\x1b[31m", ecSig), keys(ec), fault.ErrUntrusted, `"SHA256SUMS.x?[31m" in an unknown form`, ".pub file"},
 		{"number beyond the format", entries(entry+".32", ecSig), keys(ec), fault.ErrUntrusted, "unknown form", ""},
@@ -77,8 +77,8 @@ func TestVerifyRefuses(t *testing.T) {
 		// What was signed.
 		{"signature of other sums", entries(entry, other), keys(ec), fault.ErrUntrusted, "signature is for a SHA256SUMS with the digest", "altered"},
 		{"grafted signature", entries(entry, grafted), keys(ec), fault.ErrUntrusted, "does not fit", "altered"},
-		{"one of two is wrong", entries(entry, edSig, entry+".1", other), keys(ec, ed), fault.ErrUntrusted, entry + ".1 by key ECDSA P-256", "altered"},
-		{"second of one key is wrong", entries(entry, ecSig, entry+".1", grafted), keys(ec), fault.ErrUntrusted, entry + ".1 by key", "altered"},
+		{"one of two is wrong", entries(entry, edSig, entry+".1", other), keys(ec, ed), fault.ErrUntrusted, entry + ".1 by ECDSA P-256 key", "altered"},
+		{"second of one key is wrong", entries(entry, ecSig, entry+".1", grafted), keys(ec), fault.ErrUntrusted, entry + ".1 by ECDSA P-256 key", "altered"},
 		{"attestation", edit(attestation), keys(ec), fault.ErrUnsupported, "attestation", "sign-blob"},
 		{"SHA-512 digest", edit(digest(func(h *commonpb.HashOutput) { h.Algorithm = commonpb.HashAlgorithm_SHA2_512 })), keys(ec), fault.ErrUnsupported, "SHA2_512", ""},
 		{"digest of an unknown kind", edit(digest(func(h *commonpb.HashOutput) { h.Algorithm = 99 })), keys(ec), fault.ErrUnsupported, "99", ""},
@@ -92,7 +92,7 @@ func TestVerifyRefuses(t *testing.T) {
 
 		// Form.
 		{"same entry twice", entries(entry, ecSig, entry, edSig), keys(ec), fault.ErrDamaged, "twice", ""},
-		{"too many", many, keys(ec), fault.ErrDamaged, "34 signatures", ""},
+		{"too many", many, keys(ec), fault.ErrDamaged, "129 signatures", ""},
 		{"empty", entries(entry, []byte{}), keys(ec), fault.ErrDamaged, "not JSON", ""},
 		{"no JSON", entries(entry, []byte("-----BEGIN")), keys(ec), fault.ErrDamaged, "not JSON", ""},
 		{"JSON null", entries(entry, []byte("null")), keys(ec), fault.ErrDamaged, "media type", ""},

@@ -1,151 +1,189 @@
 package verify
 
 import (
-	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
-
-	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 
 	"bale/bundle"
 	"bale/bundle/container"
 	"bale/bundle/fault"
-	"bale/sign"
 )
 
-// Verify returns a result if at least one key of trust signed env's
-// SHA256SUMS and nothing speaks against it; see the package comment for the
-// rules. Its errors are of the kinds
+// Verify returns a result if those whom trust asks for signed env's SHA256SUMS
+// and nothing speaks against it; see the package comment for the rules. Its
+// errors are of the kinds
 //
-//   - [fault.ErrUsage]: trust names no key
-//   - [fault.ErrUntrusted]: not signed, not by a key of trust, or altered since
+//   - [fault.ErrUsage]: trust names nobody
+//   - [fault.ErrUntrusted]: not signed, not by whom trust asks for, or altered since
 //   - [fault.ErrDamaged]: a signature entry is malformed
 //   - [fault.ErrUnsupported]: a signature is in a newer or another form
 func Verify(env *bundle.Envelope, trust Trust) (*Result, error) {
-	keys, err := trust.byHint()
-	if err != nil {
+	if err := trust.check(); err != nil {
 		return nil, err
 	}
 	if env == nil || len(env.Sums()) == 0 {
 		return nil, fault.Damaged("SHA256SUMS is empty")
 	}
-	if n := len(env.Signatures()); n > maxSignatures {
-		return nil, fault.Damaged("bundle has %d signatures, more than %d", n, maxSignatures)
+	x, err := trust.examine(env)
+	if err != nil {
+		trust.explain(Failed, "%v", err)
+		return nil, err
 	}
+	var short []string
+	r := newResult(sha256.Sum256(env.Sums()), nil)
+	for _, a := range trust.Alternatives {
+		if lacks := a.lacks(x, trust); len(lacks) > 0 {
+			short = append(short, lacks...)
+			continue
+		}
+		r.accepted = append(r.accepted, a.Name)
+		r.add(a, x)
+	}
+	if len(r.accepted) == 0 {
+		return nil, x.refuse(trust, short)
+	}
+	return r, nil
+}
 
-	var (
-		sums    = env.Sums()
-		sum     = sha256.Sum256(sums)
-		signers []Signer
-		ignored []string // what was found and did not count, in words
-		entries = make(map[string]bool)
-		counted = make(map[string]bool) // by hint
-	)
+// examined is what the signatures of a bundle are, each looked at by every
+// authority.
+type examined struct {
+	found   map[Authority][]Signer
+	ignored []string // what was found and did not count, in words
+}
+
+// examine looks at each signature.
+func (t Trust) examine(env *bundle.Envelope) (*examined, error) {
+	if n := len(env.Signatures()); n > container.MaxSignatureEntries {
+		return nil, fault.Damaged("bundle has %d signatures, more than %d", n, container.MaxSignatureEntries)
+	}
+	x := &examined{found: make(map[Authority][]Signer)}
+	entries := make(map[string]bool)
+	authorities := t.authorities()
 	for _, sig := range env.Signatures() {
 		if entries[sig.Entry] {
 			return nil, fault.Damaged("bundle has the entry %q twice", clip(sig.Entry))
 		}
 		entries[sig.Entry] = true
-		if !isSigstore(sig.Entry) {
-			ignored = append(ignored, otherEntry(sig.Entry))
-			continue
-		}
-		ev, err := parseEvidence(sig.Data)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", sig.Entry, err)
-		}
-		key := keys[ev.hint]
+		e, err := newEvidence(sig.Entry, sig.Data)
 		switch {
-		case !ev.keyed:
-			ignored = append(ignored, sig.Entry+" by a certificate")
-			continue
-		case key == nil:
-			ignored = append(ignored, sig.Entry+" by key "+sign.Fingerprint(ev.hint))
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", sig.Entry, err)
+		case e == nil:
+			x.ignore(t, fmt.Sprintf("%q in an unknown form", clip(sig.Entry)))
 			continue
 		}
-		if err := ev.check(key, sums, sum); err != nil {
-			return nil, fmt.Errorf("%s by key %s: %w", sig.Entry, key, err)
-		}
-		if !counted[ev.hint] {
-			counted[ev.hint] = true
-			signers = append(signers, Signer{
-				Entry: sig.Entry, Hint: ev.hint, Fingerprint: key.Fingerprint(), Algorithm: key.Algorithm(),
-			})
+		if err := x.look(t, e, authorities, env.Sums()); err != nil {
+			return nil, fmt.Errorf("%s %w", sig.Entry, err)
 		}
 	}
-	if len(signers) == 0 {
-		return nil, noSigner(ignored, trust)
-	}
-	return newResult(sum, signers), nil
+	return x, nil
 }
 
-// check tells whether ev is key's signature over sums, whose SHA-256 is sum.
-// The key is one that the user trusts, so whatever is wrong here refuses the
-// bundle.
-func (ev *evidence) check(key *sign.PublicKey, sums []byte, sum [sha256.Size]byte) error {
-	if !ev.plain {
-		return fault.WithHint(fault.Unsupported("is an attestation, not a signature over SHA256SUMS"),
-			"sign it with bale, or cosign sign-blob")
+// look has every authority look at one entry.
+func (x *examined) look(t Trust, e *Evidence, authorities []Authority, message []byte) error {
+	var refused error
+	others := make([]string, 0, len(authorities))
+	accepted := false
+	for i, a := range authorities {
+		if a.Form() != e.Form || slices.Contains(authorities[:i], a) {
+			continue
+		}
+		signers, err := a.Check(e, message)
+		switch {
+		case errors.Is(err, ErrOther):
+			if !slices.Contains(others, err.Error()) {
+				others = append(others, err.Error())
+			}
+		case err != nil:
+			err = fmt.Errorf("by %s: %w", a, err)
+			if errors.Is(err, fault.ErrDamaged) || errors.Is(err, fault.ErrUsage) {
+				return err
+			}
+			if refused == nil {
+				refused = err
+			}
+		case len(signers) > 0:
+			accepted = true
+			for _, s := range signers {
+				s.Entry = e.Entry
+				x.found[a] = append(x.found[a], s)
+				t.explain(Passed, "%s: signed by %s", e.Entry, s.Identity)
+			}
+		}
 	}
-	if err := ev.checkDigest(key, sum); err != nil {
-		return err
-	}
-	if err := key.Verify(sums, ev.signature); err != nil {
-		return altered(fault.Untrusted("signature does not fit SHA256SUMS: %w", err))
+	switch {
+	case accepted:
+		return nil
+	case refused != nil:
+		return refused
+	case len(others) == 0:
+		x.ignore(t, fmt.Sprintf("%s in %s form, and no such key was given", e.Entry, e.Form))
+	default:
+		x.ignore(t, e.Entry+" "+strings.Join(others, ", "))
 	}
 	return nil
 }
 
-// checkDigest compares the digest that stands beside the signature. It proves
-// nothing, but a wrong one means that somebody was there.
-func (ev *evidence) checkDigest(key *sign.PublicKey, sum [sha256.Size]byte) error {
-	switch ev.algorithm {
-	case commonpb.HashAlgorithm_SHA2_256:
-		if len(ev.digest) != len(sum) {
-			return fault.Damaged("has a digest of %d bytes", len(ev.digest))
-		}
-		if !bytes.Equal(ev.digest, sum[:]) {
-			return altered(fault.Untrusted("signature is for a SHA256SUMS with the digest %x, not %x", ev.digest, sum))
-		}
-		return nil
-	case commonpb.HashAlgorithm_HASH_ALGORITHM_UNSPECIFIED:
-		// cosign leaves the digest out with ED25519, which signs the message.
-		if key.IsED25519() && len(ev.digest) == 0 {
-			return nil
-		}
-		return fault.Damaged("has no digest of what was signed")
-	case commonpb.HashAlgorithm_SHA2_512:
-		if key.IsED25519() {
-			return fault.WithHint(fault.Unsupported("is a prehashed ED25519 signature (ED25519ph), as cosign makes for its log"),
-				"sign with cosign sign-blob --tlog-upload=false --use-signing-config=false, or with bale")
-		}
+func (x *examined) ignore(t Trust, text string) {
+	t.explain(Ignored, "%s", text)
+	x.ignored = append(x.ignored, text)
+}
+
+// lacks says in words which rules of an alternative are not met.
+func (a Alternative) lacks(x *examined, t Trust) []string {
+	var list []string
+	in := ""
+	if a.Name != "" {
+		in = "rule " + a.Name + ": "
 	}
-	return fault.Unsupported("is over the digest %s, not SHA2_256", ev.algorithm)
-}
-
-func altered(err error) error {
-	return fault.WithHint(err, "SHA256SUMS or the signature was altered after signing: do not use this bundle, get it again from its source")
-}
-
-func otherEntry(entry string) string {
-	if entry == container.OpenPGPName {
-		return entry + " in OpenPGP form, which this version of bale does not check"
+	for _, r := range a.Rules {
+		n, missing := r.met(x.found)
+		if n >= r.need() {
+			t.explain(Passed, "%s%s: signed by %s", in, r.describe(), countOf(n, len(r.Of)))
+			continue
+		}
+		t.explain(Failed, "%s%s: signed by %s", in, r.describe(), countOf(n, len(r.Of)))
+		text := fmt.Sprintf("%sneeds %s, has %d", in, r.describe(), n)
+		if n > 0 && len(missing) > 0 {
+			var names []string
+			for _, m := range missing {
+				names = append(names, m.String())
+			}
+			text += ", without " + strings.Join(names, ", ")
+		}
+		list = append(list, text)
 	}
-	return fmt.Sprintf("%q in an unknown form", clip(entry))
+	return list
 }
 
-// noSigner is the refusal of a bundle that no trusted key signed.
-func noSigner(ignored []string, trust Trust) error {
-	if len(ignored) == 0 {
+func countOf(n, of int) string {
+	if of == 1 {
+		return [...]string{"nobody", "them"}[min(n, 1)]
+	}
+	return fmt.Sprintf("%d of %d", n, of)
+}
+
+// refuse is the refusal of a bundle that was not signed by whom trust asks for.
+func (x *examined) refuse(trust Trust, short []string) error {
+	if len(x.ignored) == 0 && len(x.found) == 0 {
 		return fault.WithHint(fault.Untrusted("bundle is not signed"),
-			"have the sender sign it (save with --key), or take it as it is with --insecure-skip-verify")
+			"have the sender sign it (save with --key, or bale sign), or take it as it is with --insecure-skip-verify")
 	}
-	tried := make([]string, len(trust.Keys))
-	for i, k := range trust.Keys {
-		tried[i] = k.String()
+	if len(x.found) > 0 {
+		return fault.WithHint(fault.Untrusted("bundle is not signed by all who must: %s", strings.Join(short, "; ")),
+			"have the others sign it too: bale sign FILE --key KEY")
+	}
+	var tried []string
+	for _, a := range trust.authorities() {
+		if !slices.Contains(tried, a.String()) {
+			tried = append(tried, a.String())
+		}
 	}
 	return fault.WithHint(
-		fault.Untrusted("bundle is not signed by a given key: found %s; tried %s", strings.Join(ignored, ", "), strings.Join(tried, ", ")),
+		fault.Untrusted("bundle is not signed by a given key: found %s; tried %s", strings.Join(x.ignored, ", "), strings.Join(tried, ", ")),
 		"ask the sender, by another way than the bundle came, for the .pub file of the key that signs")
 }

@@ -2,7 +2,6 @@ package container
 
 import (
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -15,10 +14,8 @@ const (
 	SumsName     = "SHA256SUMS"
 	SigstoreName = SumsName + ".sigstore.json"
 	OpenPGPName  = SumsName + ".asc"
+	SSHName      = SumsName + ".sig"
 )
-
-// MaxSignatures bounds how many Sigstore signatures a bundle may carry.
-const MaxSignatures = 32
 
 // PackName returns the entry of the pack with a digest.
 func PackName(d digest.Digest) string { return "packs/" + d.Encoded() + ".pack" }
@@ -34,14 +31,6 @@ func PackDigest(name string) (digest.Digest, bool) {
 	}
 	d := digest.NewDigestFromEncoded(digest.SHA256, hex)
 	return d, d.Validate() == nil
-}
-
-// SignatureName returns the entry of the n-th Sigstore signature, from 0.
-func SignatureName(n int) string {
-	if n == 0 {
-		return SigstoreName
-	}
-	return SigstoreName + "." + strconv.Itoa(n)
 }
 
 // safeName is what any version's entries may be called. It is checked before
@@ -62,21 +51,20 @@ func rank(name string) int {
 		return 4
 	case name == SumsName:
 		return 5
-	case name == OpenPGPName:
-		return 6 + MaxSignatures
 	}
-	if number, ok := strings.CutPrefix(name, SigstoreName+"."); ok || name == SigstoreName {
-		n, _ := strconv.Atoi(number) // compared with the name below
-		if n >= 0 && n < MaxSignatures && name == SignatureName(n) {
-			return 6 + n
-		}
+	if form, n := SignatureForm(name); form != NoForm {
+		return 5 + int(form)*MaxSignatures + n
+	}
+	if strings.HasPrefix(name, SumsName+".") {
+		return 5 + int(lastForm)*MaxSignatures + MaxSignatures
 	}
 	return 0
 }
 
 // IsSignature reports whether an entry is a signature over SHA256SUMS, and so
-// stands after it and not in it.
-func IsSignature(name string) bool { return rank(name) >= 6 }
+// stands after it and not in it. Its form may be one that this version does not
+// know.
+func IsSignature(name string) bool { return strings.HasPrefix(name, SumsName+".") }
 
 // IsKnown reports whether version 1 of the format has such an entry.
 func IsKnown(name string) bool { return rank(name) > 0 }

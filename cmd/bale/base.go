@@ -16,6 +16,7 @@ import (
 	"bale/bundle/fault"
 	"bale/transport"
 	"bale/transport/bale"
+	"bale/verify"
 )
 
 // baseFlags say what a bundle to be saved builds on.
@@ -107,7 +108,7 @@ func isBaseFile(arg string) bool {
 
 // openBases opens all bases: files as they are, and images of places as one
 // bundle that only this process sees, in dir.
-func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer, src *sources, dir string, p transport.Progress) (_ *openBases, err error) {
+func (a *app) openBases(ctx context.Context, f baseFlags, signers *signing, src *sources, dir string, p transport.Progress) (_ *openBases, err error) {
 	b := &openBases{all: bale.NewBases(dir)}
 	b.closers = append(b.closers, b.all)
 	defer func() {
@@ -115,7 +116,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			err = errors.Join(err, b.close())
 		}
 	}()
-	trust, err := trustOf(signers, f.keys)
+	known, err := signers.trusting(f.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			images = append(images, arg)
 			continue
 		}
-		if len(trust.Keys) == 0 && !f.insecure {
+		if len(known) == 0 && !f.insecure {
 			return nil, fault.WithHint(fault.Usage("no key was given to verify base %s with", arg),
 				"give the public key of who signed it with --base-key")
 		}
@@ -139,7 +140,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers []bale.Signer,
 			warned = true
 			a.warn("the signatures of bases are not verified")
 		}
-		r, err := trustFile(ctx, file, trust, f.insecure, (*bale.File).TrustIndex)
+		r, err := trustFile(ctx, file, verify.TrustAny(known...), f.insecure, (*bale.File).TrustIndex)
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}

@@ -72,7 +72,7 @@ func (a *app) openEarlier(ctx context.Context, r *bundle.Reader, f earlierFlags,
 		return nil, err
 	}
 	for _, path := range f.paths {
-		if err := a.addEarlier(ctx, e, path, keys, trust.insecure); err != nil {
+		if err := a.addEarlier(ctx, e, path, verify.TrustAny(keys...), trust.insecure); err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
 	}

@@ -152,7 +152,7 @@ func (f forgery) make(t testing.TB) []byte {
 		f.sign = signWith(forgeKey)
 	}
 	for n, s := range f.sign(t, sums) {
-		entries = append(entries, entryFile{container.SignatureName(n), s})
+		entries = append(entries, entryFile{container.SignatureName(container.Sigstore, n), s})
 	}
 	if f.after != nil {
 		entries = f.after(entries)
@@ -265,11 +265,11 @@ func signWith(keys ...string) func(testing.TB, []byte) [][]byte {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := k.Sign(sums)
+			s, err := k.Sign(t.Context(), sums)
 			if err != nil {
 				t.Fatal(err)
 			}
-			out = append(out, s)
+			out = append(out, s.Data)
 		}
 		return out
 	}

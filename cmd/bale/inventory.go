@@ -64,7 +64,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 	if err != nil {
 		return err
 	}
-	keys, who, err := a.loadSigners(ctx, o.out.keys)
+	keys, err := a.loadSigners(ctx, o.out.keys)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 		Blobs     int      `json:"blobs"`
 		Signers   []signer `json:"signers"`
 		copyResult
-	}{Inventory: o.out.path, Size: sink.Size(), Signers: append([]signer{}, who...), copyResult: newCopyResult(plan)}
+	}{Inventory: o.out.path, Size: sink.Size(), Signers: keys.who(), copyResult: newCopyResult(plan)}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
 	return a.result(v, func(w io.Writer) {
@@ -117,7 +117,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 		}
 		fmt.Fprintf(w, "%s: inventory of %s, %s in %s, listed in %s\n", o.out.path, count(len(v.Images), "image"),
 			size(v.Content), count(v.Blobs, "blob"), size(v.Size))
-		printWho(w, who)
+		printWho(w, v.Signers)
 	})
 }
 

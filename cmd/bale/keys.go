@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -48,15 +47,15 @@ func (f *trustFlags) check() error {
 }
 
 // keyring loads the keys.
-func (f *trustFlags) keyring() (trust verify.Trust, err error) {
+func (f *trustFlags) keyring() (list []verify.Authority, err error) {
 	for _, k := range f.keys {
 		pub, err := sign.LoadPublicKey(k)
 		if err != nil {
-			return trust, err
+			return nil, err
 		}
-		trust.Keys = append(trust.Keys, pub)
+		list = append(list, verify.Key(pub))
 	}
-	return trust, nil
+	return list, nil
 }
 
 // open opens a bundle, decides about it, and only then parses it. The caller
@@ -89,11 +88,11 @@ func (a *app) trust(c *cobra.Command, file *bale.File, f trustFlags, open trusti
 			_ = file.Close() // only read from
 		}
 	}()
-	trust, err := f.keyring()
+	keys, err := f.keyring()
 	if err != nil {
 		return nil, nil, err
 	}
-	res, err := a.decide(file.Envelope(), trust, f.insecure)
+	res, err := a.decide(file.Envelope(), verify.TrustAny(keys...), f.insecure)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
@@ -156,10 +155,12 @@ type signer struct {
 	Algorithm   string `json:"algorithm"`
 }
 
+func newSigner(i sign.Identity) signer { return signer{i.Fingerprint, i.Algorithm} }
+
 func signersOf(r *verify.Result) []signer {
 	out := []signer{}
 	for _, s := range r.Signers() {
-		out = append(out, signer{s.Fingerprint, s.Algorithm})
+		out = append(out, newSigner(s.Identity))
 	}
 	return out
 }
@@ -173,32 +174,55 @@ func printSigners(w io.Writer, list []signer) {
 	}
 }
 
+// signing is who signs what is written, and what came of it.
+type signing struct {
+	signers []sign.Signer
+	known   []verify.Authority // each of them, as one to verify with
+	made    []*sign.Signature
+}
+
 // loadSigners reads private keys to sign with.
-func (a *app) loadSigners(ctx context.Context, paths []string) ([]bale.Signer, []signer, error) {
-	var keys []bale.Signer
-	var who []signer
+func (a *app) loadSigners(ctx context.Context, paths []string) (*signing, error) {
+	s := new(signing)
+	seen := make(map[string]bool)
 	for _, p := range paths {
 		k, err := sign.LoadPrivateKey(p, func() ([]byte, error) { return a.password(ctx) })
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		if slices.ContainsFunc(who, func(s signer) bool { return s.Fingerprint == k.Public().Fingerprint() }) {
-			continue // one signature by each key
+		if id := verify.KeyID(k.Public()); !seen[id] { // one signature by each key
+			seen[id] = true
+			s.signers, s.known = append(s.signers, k), append(s.known, verify.Key(k.Public()))
 		}
-		keys = append(keys, k)
-		who = append(who, signer{k.Public().Fingerprint(), k.Public().Algorithm()})
 	}
-	return keys, who, nil
+	return s, nil
 }
 
-// trustOf trusts those who sign, and more.
-func trustOf(signers []bale.Signer, keys []string) (verify.Trust, error) {
-	more := trustFlags{keys: keys}
-	trust, err := more.keyring()
-	for _, s := range signers {
-		if k, ok := s.(interface{ Public() *sign.PublicKey }); ok {
-			trust.Keys = append(trust.Keys, k.Public())
+// sign is a [bale.Sign].
+func (s *signing) sign(ctx context.Context, sums []byte, add func(sign.Form, []byte) error) (err error) {
+	if s.made, err = sign.All(ctx, s.signers, sums); err != nil {
+		return err
+	}
+	for _, m := range s.made {
+		if err := add(m.Form, m.Data); err != nil {
+			return err
 		}
 	}
-	return trust, err
+	return nil
+}
+
+// who is who signed.
+func (s *signing) who() []signer {
+	out := []signer{}
+	for _, m := range s.made {
+		out = append(out, newSigner(m.By))
+	}
+	return out
+}
+
+// trusting returns those who sign, and the keys in some files.
+func (s *signing) trusting(keys []string) ([]verify.Authority, error) {
+	more := trustFlags{keys: keys}
+	list, err := more.keyring()
+	return append(list, s.known...), err
 }

@@ -85,11 +85,11 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 	if err != nil {
 		return fault.Usage("--level: %w", err)
 	}
-	keys, who, err := a.loadSigners(ctx, o.out.keys)
+	keys, err := a.loadSigners(ctx, o.out.keys)
 	if err != nil {
 		return err
 	}
-	trust, err := trustOf(keys, o.baseKeys)
+	known, err := keys.trusting(o.baseKeys)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 		a.warn("the signatures of the bundles are not verified")
 	}
 	for _, arg := range args {
-		if err := in.add(ctx, arg, trust, o.insecure); err != nil {
+		if err := in.add(ctx, arg, verify.TrustAny(known...), o.insecure); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 	}
 	m.finish()
 	kept.warn(a)
-	return a.saved(o.out.path, sink, plan, who, bundle.Header{Name: string(o.place.name), Sequence: sequence}, nil)
+	return a.saved(o.out.path, sink, plan, keys.who(), bundle.Header{Name: string(o.place.name), Sequence: sequence}, nil)
 }
 
 // merging is bundles that are made one, while they are in use.

@@ -54,7 +54,7 @@ func (f *outputFlags) dir() string {
 }
 
 // sink makes sure that the bundle can be written, and returns what writes it.
-func (f *outputFlags) sink(a *app, signers []bale.Signer, o bale.SinkOptions) (*bale.Sink, error) {
+func (f *outputFlags) sink(a *app, signers *signing, o bale.SinkOptions) (*bale.Sink, error) {
 	created, fixed, err := creationTime()
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (f *outputFlags) sink(a *app, signers []bale.Signer, o bale.SinkOptions) (*
 			return nil, err
 		}
 	}
-	o.Path, o.Overwrite, o.Signers, o.Fixed = f.path, f.force, signers, fixed
+	o.Path, o.Overwrite, o.Sign, o.Fixed = f.path, f.force, signers.sign, fixed
 	o.Writer.Created, o.Writer.Creator = created, "bale "+version
 	s, err := bale.NewSink(o)
 	if err != nil {

@@ -146,7 +146,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if o.format != bundleFormat {
 		return a.saveArchive(ctx, o, args, copying)
 	}
-	keys, who, err := a.loadSigners(ctx, o.out.keys)
+	keys, err := a.loadSigners(ctx, o.out.keys)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	}
 	m.finish()
 	kept.warn(a)
-	return a.saved(o.out.path, sink, plan, who, bundle.Header{Name: opts.Writer.Name, Sequence: sequence}, bases.used)
+	return a.saved(o.out.path, sink, plan, keys.who(), bundle.Header{Name: opts.Writer.Name, Sequence: sequence}, bases.used)
 }
 
 // requests resolves the arguments to images.
@@ -255,7 +255,7 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		Bases    []usedBase `json:"bases,omitempty"`
 		Signers  []signer   `json:"signers"`
 		copyResult
-	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Bases: bases, Signers: append([]signer{}, who...)}
+	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Bases: bases, Signers: who}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
 	v.copyResult = newCopyResult(plan)

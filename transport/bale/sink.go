@@ -18,23 +18,22 @@ import (
 
 	"bale/bundle"
 	"bale/bundle/commit"
+	"bale/bundle/container"
 	"bale/bundle/fault"
 	"bale/bundle/index"
 	"bale/transport"
 )
 
-// Signer makes one signature entry over SHA256SUMS. Package sign's private
-// keys are signers.
-type Signer interface {
-	Sign(message []byte) ([]byte, error)
-}
+// Sign makes the signatures over a bundle's SHA256SUMS and hands each to add, in
+// the order of their forms.
+type Sign func(ctx context.Context, sums []byte, add func(form container.Form, data []byte) error) error
 
 // SinkOptions say what bundle is to be written.
 type SinkOptions struct {
 	Path      string    // or [Stdout]
 	Stdout    io.Writer // what that path stands for; nil if there is none
 	Overwrite bool
-	Signers   []Signer // none: the bundle is not signed
+	Sign      Sign // nil: the bundle is not signed
 	Writer    bundle.WriterOptions
 	// Preparer finds out how to take gzip layers apart; without it all blobs
 	// are kept as they came.
@@ -269,13 +268,9 @@ func (s *Sink) Commit(ctx context.Context, images []transport.Image) error {
 	if err != nil {
 		return err
 	}
-	for _, k := range s.o.Signers {
-		sig, err := k.Sign(sums)
-		if err != nil {
+	if s.o.Sign != nil {
+		if err := s.o.Sign(ctx, sums, s.w.AddSignature); err != nil {
 			return fmt.Errorf("sign the bundle: %w", err)
-		}
-		if err := s.w.AddSignature(sig); err != nil {
-			return err
 		}
 	}
 	if err := s.w.Close(); err != nil {

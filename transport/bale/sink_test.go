@@ -181,7 +181,7 @@ func TestOverwrite(t *testing.T) {
 			o := fixed(path)
 			o.Overwrite = c.overwrite
 			if c.fails {
-				o.Signers = []bale.Signer{signer{err: errBoom}}
+				o.Sign = signers(signer{err: errBoom})
 			}
 			_, err := save(t.Context(), o, set.Source(), set.Images, transport.Options{})
 			if got := ls(t, dir); !slices.Equal(got, []string{"images.bale"}) {
@@ -216,18 +216,26 @@ type signer struct {
 	err  error
 }
 
-func (s signer) Sign(message []byte) ([]byte, error) {
-	if s.err != nil {
-		return nil, s.err
+// signers has each of some signers sign.
+func signers(list ...signer) bale.Sign {
+	return func(_ context.Context, sums []byte, add func(container.Form, []byte) error) error {
+		for _, s := range list {
+			if s.err != nil {
+				return s.err
+			}
+			if err := add(container.Sigstore, fmt.Appendf(nil, "%s over %d bytes", s.text, len(sums))); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
-	return fmt.Appendf(nil, "%s over %d bytes", s.text, len(message)), nil
 }
 
 func TestSignersSignTheSums(t *testing.T) {
 	set := conformance.New(t, team)
 	path := filepath.Join(t.TempDir(), "images.bale")
 	o := fixed(path)
-	o.Signers = []bale.Signer{signer{text: "one"}, signer{text: "two"}}
+	o.Sign = signers(signer{text: "one"}, signer{text: "two"})
 	size, err := save(t.Context(), o, set.Source(), set.Images, transport.Options{})
 	must(t, err)
 	fi, err := os.Stat(path)
@@ -238,7 +246,7 @@ func TestSignersSignTheSums(t *testing.T) {
 	e := mustOpen(t, path).file.Envelope()
 	for i, s := range e.Signatures() {
 		want := fmt.Sprintf("%s over %d bytes", []string{"one", "two"}[i], len(e.Sums()))
-		if s.Entry != container.SignatureName(i) || string(s.Data) != want {
+		if s.Entry != container.SignatureName(container.Sigstore, i) || string(s.Data) != want {
 			t.Errorf("signature %s %q, want %q", s.Entry, s.Data, want)
 		}
 	}
@@ -260,8 +268,8 @@ func TestNothingIsLeft(t *testing.T) {
 	}{
 		{"source fails", nil, []*conformance.Fault{conformance.FailRead(layer.Digest, 10)}, false, conformance.ErrInjected},
 		{"wrong content", nil, []*conformance.Fault{conformance.FlipBit(layer.Digest, 10)}, false, fault.ErrDamaged},
-		{"signer fails", func(o *bale.SinkOptions) { o.Signers = []bale.Signer{signer{text: "x"}, signer{err: errBoom}} }, nil, false, errBoom},
-		{"signature is too large", func(o *bale.SinkOptions) { o.Signers = []bale.Signer{signer{text: string(make([]byte, 1<<20))}} }, nil, false, nil},
+		{"signer fails", func(o *bale.SinkOptions) { o.Sign = signers(signer{text: "x"}, signer{err: errBoom}) }, nil, false, errBoom},
+		{"signature is too large", func(o *bale.SinkOptions) { o.Sign = signers(signer{text: string(make([]byte, 1<<20))}) }, nil, false, nil},
 		{"time that cannot be written", func(o *bale.SinkOptions) { o.Writer.Created = time.Unix(1<<40, 0) }, nil, false, nil},
 		{"broken off", nil, nil, true, context.Canceled},
 	} {

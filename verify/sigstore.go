@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
-	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"bale/bundle"
@@ -22,21 +21,11 @@ const (
 	mediaTypeLong   = "application/vnd.dev.sigstore.bundle+json;version=0.3"
 )
 
-// evidence is what one Sigstore bundle claims. Nothing of it is believed yet.
-type evidence struct {
-	keyed     bool   // by a public key, not a certificate
-	hint      string // of the key, if keyed
-	plain     bool   // a signature over the message itself, not an attestation
-	algorithm commonpb.HashAlgorithm
-	digest    []byte
-	signature []byte
-}
-
-// parseEvidence reads a Sigstore bundle in JSON. Errors do not name the entry.
+// parseSigstore reads a Sigstore bundle in JSON. Errors do not name the entry.
 //
-// Log entries, timestamps and certificates may be there, and are passed over:
-// a key that the user named needs none of them.
-func parseEvidence(data []byte) (*evidence, error) {
+// Log entries, timestamps and certificates may be there: an [Authority] looks
+// at them if it needs them.
+func parseSigstore(data []byte) (*bundlepb.Bundle, error) {
 	if len(data) > bundle.MaxSignature {
 		return nil, fault.Damaged("has %d bytes, more than the %d of a signature", len(data), bundle.MaxSignature)
 	}
@@ -50,29 +39,21 @@ func parseEvidence(data []byte) (*evidence, error) {
 	if err := checkCanonical(data, &pb); err != nil {
 		return nil, err
 	}
-
-	ev := new(evidence)
-	switch c := pb.GetVerificationMaterial().GetContent().(type) {
-	case *bundlepb.VerificationMaterial_PublicKey:
-		ev.keyed, ev.hint = true, c.PublicKey.GetHint()
-	case *bundlepb.VerificationMaterial_Certificate, *bundlepb.VerificationMaterial_X509CertificateChain:
+	switch pb.GetVerificationMaterial().GetContent().(type) {
+	case *bundlepb.VerificationMaterial_PublicKey, *bundlepb.VerificationMaterial_Certificate, *bundlepb.VerificationMaterial_X509CertificateChain:
 	default:
 		return nil, fault.Damaged("does not say which key made the signature")
 	}
 	switch c := pb.GetContent().(type) {
 	case *bundlepb.Bundle_MessageSignature:
-		ev.plain = true
-		ev.algorithm = c.MessageSignature.GetMessageDigest().GetAlgorithm()
-		ev.digest = c.MessageSignature.GetMessageDigest().GetDigest()
-		ev.signature = c.MessageSignature.GetSignature()
-		if len(ev.signature) == 0 {
+		if len(c.MessageSignature.GetSignature()) == 0 {
 			return nil, fault.Damaged("has an empty signature")
 		}
 	case *bundlepb.Bundle_DsseEnvelope:
 	default:
 		return nil, fault.Damaged("has no signature in it")
 	}
-	return ev, nil
+	return &pb, nil
 }
 
 // checkMediaType looks at the version before anything else, so that a newer

@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"bytes"
+	"crypto/sha256"
+
+	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+
+	"bale/bundle/fault"
+	"bale/sign"
+)
+
+// Key returns the authority of a public key: it accepts what the key signed,
+// and needs no certificate, log or timestamp. A nil or empty key accepts nothing.
+func Key(k *sign.PublicKey) Authority { return keyAuthority{k} }
+
+// Keys is [Key] for several keys.
+func Keys(keys ...*sign.PublicKey) []Authority {
+	var list []Authority
+	for _, k := range keys {
+		list = append(list, Key(k))
+	}
+	return list
+}
+
+type keyAuthority struct{ key *sign.PublicKey }
+
+func (a keyAuthority) Form() sign.Form { return sign.Sigstore }
+
+func (a keyAuthority) String() string {
+	if a.key == nil || a.key.Hint() == "" {
+		return "no key"
+	}
+	return a.key.Identity().String()
+}
+
+// Check implements [Authority].
+func (a keyAuthority) Check(e *Evidence, message []byte) ([]Signer, error) {
+	if a.key == nil || a.key.Hint() == "" {
+		return nil, fault.Usage("an empty key given to verify with")
+	}
+	named := e.bundle.GetVerificationMaterial().GetPublicKey()
+	if named == nil {
+		return nil, Other("by a certificate")
+	}
+	if named.GetHint() != a.key.Hint() {
+		return nil, Other("by key %s", sign.Fingerprint(named.GetHint()))
+	}
+	if err := a.check(e.bundle, message); err != nil {
+		return nil, err
+	}
+	return []Signer{{Identity: a.key.Identity(), IDs: []string{KeyID(a.key)}}}, nil
+}
+
+// KeyID returns what [Signer.IDs] has for a key, in whichever form of key and
+// signature it was used.
+func KeyID(k *sign.PublicKey) string { return "key:" + k.Hint() }
+
+// check tells whether pb is the key's signature over message. The key is one
+// that the user trusts and pb names, so whatever is wrong here is refused.
+func (a keyAuthority) check(pb *bundlepb.Bundle, message []byte) error {
+	m := pb.GetMessageSignature()
+	if m == nil {
+		return fault.WithHint(fault.Unsupported("is an attestation, not a signature over SHA256SUMS"),
+			"sign it with bale, or cosign sign-blob")
+	}
+	if err := a.checkDigest(m.GetMessageDigest(), sha256.Sum256(message)); err != nil {
+		return err
+	}
+	if err := a.key.Verify(message, m.GetSignature()); err != nil {
+		return Altered(fault.Untrusted("signature does not fit SHA256SUMS: %w", err))
+	}
+	return nil
+}
+
+// checkDigest compares the digest that stands beside the signature. It proves
+// nothing, but a wrong one means that somebody was there.
+func (a keyAuthority) checkDigest(d *commonpb.HashOutput, sum [sha256.Size]byte) error {
+	switch d.GetAlgorithm() {
+	case commonpb.HashAlgorithm_SHA2_256:
+		if len(d.GetDigest()) != len(sum) {
+			return fault.Damaged("has a digest of %d bytes", len(d.GetDigest()))
+		}
+		if !bytes.Equal(d.GetDigest(), sum[:]) {
+			return Altered(fault.Untrusted("signature is for a SHA256SUMS with the digest %x, not %x", d.GetDigest(), sum))
+		}
+		return nil
+	case commonpb.HashAlgorithm_HASH_ALGORITHM_UNSPECIFIED:
+		// cosign leaves the digest out with ED25519, which signs the message.
+		if a.key.IsED25519() && len(d.GetDigest()) == 0 {
+			return nil
+		}
+		return fault.Damaged("has no digest of what was signed")
+	case commonpb.HashAlgorithm_SHA2_512:
+		if a.key.IsED25519() {
+			return fault.WithHint(fault.Unsupported("is a prehashed ED25519 signature (ED25519ph), as cosign makes for its log"),
+				"sign with cosign sign-blob --tlog-upload=false --use-signing-config=false, or with bale")
+		}
+	}
+	return fault.Unsupported("is over the digest %s, not SHA2_256", d.GetAlgorithm())
+}
+
+// Altered gives err the hint for a signature that is by a known signer and does
+// not fit.
+func Altered(err error) error {
+	return fault.WithHint(err, "SHA256SUMS or the signature was altered after signing: do not use this bundle, get it again from its source")
+}
