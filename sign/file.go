@@ -14,9 +14,9 @@ import (
 // bits with its wrapping has less than 10 KiB.
 const MaxKeyFile = 64 << 10
 
-// readKeyFile returns the content of a key file. Its errors do not name the
+// ReadKeyFile returns the content of a key file. Its errors do not name the
 // file; the callers do.
-func readKeyFile(path string) ([]byte, error) {
+func ReadKeyFile(path string) ([]byte, error) {
 	// Without O_NONBLOCK the open of a FIFO would wait for a writer.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {

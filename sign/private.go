@@ -27,7 +27,7 @@ type PrivateKey struct {
 //
 // No error holds any part of key or password.
 func LoadPrivateKey(path string, password func() ([]byte, error)) (*PrivateKey, error) {
-	data, err := readKeyFile(path)
+	data, err := ReadKeyFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("private key %s: %w", path, err)
 	}
@@ -63,7 +63,7 @@ func newPrivateKey(priv crypto.PrivateKey) (*PrivateKey, error) {
 	if !ok {
 		return nil, unsupported("%T", priv)
 	}
-	pub, err := newPublicKey(s.Public())
+	pub, err := NewPublicKey(s.Public())
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ type PublicKey struct {
 // LoadPublicKey reads a public key from a PEM file of at most [MaxKeyFile]
 // bytes.
 func LoadPublicKey(path string) (*PublicKey, error) {
-	data, err := readKeyFile(path)
+	data, err := ReadKeyFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("public key %s: %w", path, err)
 	}
@@ -64,10 +64,12 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 		return nil, fault.WithHint(fault.Usage("cannot be read as a public key: %w", err),
 			"the file is damaged or holds a key of another kind; %s", kindsHint)
 	}
-	return newPublicKey(pub)
+	return NewPublicKey(pub)
 }
 
-func newPublicKey(pub crypto.PublicKey) (*PublicKey, error) {
+// NewPublicKey returns a public key of a kind that bale uses; others, weak ones
+// among them, are a [fault.ErrUnsupported].
+func NewPublicKey(pub crypto.PublicKey) (*PublicKey, error) {
 	algorithm, err := algorithmOf(pub)
 	if err != nil {
 		return nil, err
@@ -105,6 +107,10 @@ func (k *PublicKey) IsED25519() bool {
 	_, ok := k.key.(ed25519.PublicKey)
 	return ok
 }
+
+// ID returns what tells whether two signers have the same key, in whichever
+// form it is kept and whatever form of signature it makes.
+func (k *PublicKey) ID() string { return "key:" + k.hint }
 
 // Identity returns the key as a signer.
 func (k *PublicKey) Identity() Identity {

@@ -95,7 +95,7 @@ func signers(entriesAndKeys ...any) []verify.Signer {
 	for i := 0; i < len(entriesAndKeys); i += 2 {
 		k := entriesAndKeys[i+1].(*sign.PrivateKey).Public()
 		list = append(list, verify.Signer{
-			Entry: entriesAndKeys[i].(string), Identity: k.Identity(), IDs: []string{verify.KeyID(k)},
+			Entry: entriesAndKeys[i].(string), Identity: k.Identity(), IDs: []string{k.ID()},
 		})
 	}
 	return list

@@ -42,7 +42,8 @@ type Evidence struct {
 	Form  sign.Form
 	Data  []byte
 
-	bundle *bundlepb.Bundle
+	bundle    *bundlepb.Bundle
+	anonymous bool // it does not say which key it is by
 }
 
 // Sigstore returns the parsed Sigstore bundle, which is well-formed, in its one

@@ -49,7 +49,7 @@ func TestVerifyWhatCosignSigns(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s := r.Signers(); len(s) != 1 || s[0].IDs[0] != verify.KeyID(pub) {
+			if s := r.Signers(); len(s) != 1 || s[0].IDs[0] != pub.ID() {
 				t.Errorf("signers %v, want %s", s, pub)
 			}
 			if err := r.Vouches(sums); err != nil {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 
-	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 
 	"bale/bundle/fault"
@@ -35,43 +34,48 @@ func (a keyAuthority) String() string {
 	return a.key.Identity().String()
 }
 
-// Check implements [Authority].
-func (a keyAuthority) Check(e *Evidence, message []byte) ([]Signer, error) {
+// named fails unless the key is the one that e names.
+func (a keyAuthority) named(e *Evidence) error {
 	if a.key == nil || a.key.Hint() == "" {
-		return nil, fault.Usage("an empty key given to verify with")
+		return fault.Usage("an empty key given to verify with")
 	}
 	named := e.bundle.GetVerificationMaterial().GetPublicKey()
-	if named == nil {
-		return nil, Other("by a certificate")
-	}
-	if named.GetHint() != a.key.Hint() {
-		return nil, Other("by key %s", sign.Fingerprint(named.GetHint()))
-	}
-	if err := a.check(e.bundle, message); err != nil {
-		return nil, err
-	}
-	return []Signer{{Identity: a.key.Identity(), IDs: []string{KeyID(a.key)}}}, nil
-}
-
-// KeyID returns what [Signer.IDs] has for a key, in whichever form of key and
-// signature it was used.
-func KeyID(k *sign.PublicKey) string { return "key:" + k.Hint() }
-
-// check tells whether pb is the key's signature over message. The key is one
-// that the user trusts and pb names, so whatever is wrong here is refused.
-func (a keyAuthority) check(pb *bundlepb.Bundle, message []byte) error {
-	m := pb.GetMessageSignature()
-	if m == nil {
-		return fault.WithHint(fault.Unsupported("is an attestation, not a signature over SHA256SUMS"),
-			"sign it with bale, or cosign sign-blob")
-	}
-	if err := a.checkDigest(m.GetMessageDigest(), sha256.Sum256(message)); err != nil {
-		return err
-	}
-	if err := a.key.Verify(message, m.GetSignature()); err != nil {
-		return Altered(fault.Untrusted("signature does not fit SHA256SUMS: %w", err))
+	switch {
+	case named == nil:
+		return Other("by a certificate")
+	case !e.anonymous && named.GetHint() != a.key.Hint():
+		return Other("by key %s", sign.Fingerprint(named.GetHint()))
 	}
 	return nil
+}
+
+// signers is the key, if sig is its signature over message.
+func (a keyAuthority) signers(e *Evidence, message, sig []byte) ([]Signer, error) {
+	switch err := a.key.Verify(message, sig); {
+	case err != nil && e.anonymous:
+		return nil, Other("by another key")
+	case err != nil:
+		return nil, Altered(fault.Untrusted("signature does not fit SHA256SUMS: %w", err))
+	}
+	return []Signer{{Identity: a.key.Identity(), IDs: []string{a.key.ID()}}}, nil
+}
+
+// Check implements [Authority].
+func (a keyAuthority) Check(e *Evidence, message []byte) ([]Signer, error) {
+	if err := a.named(e); err != nil {
+		return nil, err
+	}
+	m := e.bundle.GetMessageSignature()
+	if m == nil {
+		return nil, fault.WithHint(fault.Unsupported("is an attestation, not a signature over SHA256SUMS"),
+			"sign it with bale, or cosign sign-blob")
+	}
+	if !e.anonymous {
+		if err := a.checkDigest(m.GetMessageDigest(), sha256.Sum256(message)); err != nil {
+			return nil, err
+		}
+	}
+	return a.signers(e, message, m.GetSignature())
 }
 
 // checkDigest compares the digest that stands beside the signature. It proves

@@ -27,7 +27,7 @@ type Signer struct {
 	Entry string // the signature's entry, such as "SHA256SUMS.sigstore.json"
 	sign.Identity
 	// IDs tell whether two signers are one: then they have one in common. There
-	// is at least one. See [KeyID].
+	// is at least one. See [sign.PublicKey.ID].
 	IDs []string
 	// Times are when it was signed, and who says so; none where nobody does.
 	Times []Time

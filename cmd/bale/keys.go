@@ -190,7 +190,7 @@ func (a *app) loadSigners(ctx context.Context, paths []string) (*signing, error)
 		if err != nil {
 			return nil, err
 		}
-		if id := verify.KeyID(k.Public()); !seen[id] { // one signature by each key
+		if id := k.Public().ID(); !seen[id] { // one signature by each key
 			seen[id] = true
 			s.signers, s.known = append(s.signers, k), append(s.known, verify.Key(k.Public()))
 		}
