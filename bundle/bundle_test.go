@@ -655,6 +655,61 @@ type voucherFunc func([]byte) error
 
 func (f voucherFunc) Vouches(b []byte) error { return f(b) }
 
+// headerVoucher refuses by the header.
+type headerVoucher struct {
+	trustAll
+	check func(Header) error
+}
+
+func (v headerVoucher) VouchesFor(h Header) error { return v.check(h) }
+
+// untouchable fails where bytes from off on are read.
+type untouchable struct {
+	io.ReaderAt
+	off int64
+}
+
+var errTouched = errors.New("read what was not to be read")
+
+func (u untouchable) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > u.off {
+		return 0, errTouched
+	}
+	return u.ReaderAt.ReadAt(p, off)
+}
+
+func TestHeaderVoucherIsAskedBeforeTheIndexIsRead(t *testing.T) {
+	b := makeBundle(t, fixed(), nil)
+	e, err := Scan(t.Context(), bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, ok := e.c.Find(container.IndexName)
+	if !ok {
+		t.Fatal("no index")
+	}
+	var seen []string
+	v := headerVoucher{check: func(h Header) error {
+		seen = append(seen, h.ID)
+		return fault.Untrusted("too old")
+	}}
+	u := untouchable{bytes.NewReader(b), int64(len(b))}
+	if e, err = Scan(t.Context(), &u, int64(len(b))); err != nil {
+		t.Fatal(err)
+	}
+	u.off = entry.Offset // envelope and header come before it or are read
+	if r, err := Open(t.Context(), e, v); !errors.Is(err, fault.ErrUntrusted) || r != nil {
+		t.Errorf("opened although the header is refused: %v", err)
+	}
+	if len(seen) != 1 || len(seen[0]) != 32 {
+		t.Errorf("asked about %q", seen)
+	}
+	v.check = func(Header) error { return nil }
+	if _, err := Open(t.Context(), e, v); !errors.Is(err, errTouched) {
+		t.Errorf("the index was not read after that: %v", err)
+	}
+}
+
 func TestManyReadersShareTheCache(t *testing.T) {
 	in := contents(t)
 	r, err := open(makeBundle(t, fixed(), in))

@@ -52,6 +52,14 @@ type packState struct {
 	err   error
 }
 
+// HeaderVoucher is a [Voucher] who decides about bale.json too, before the rest of
+// the bundle is parsed: its name, age and expiry.
+type HeaderVoucher interface {
+	Voucher
+	// VouchesFor fails unless a bundle with the header h may be read.
+	VouchesFor(h Header) error
+}
+
 // Open parses the bundle for which v vouches, and checks everything that can
 // be checked without reading packs. A receipt and an inventory, which have no
 // content, are a [fault.ErrMissing].
@@ -90,6 +98,11 @@ func OpenIndex(ctx context.Context, e *Envelope, v Voucher) (*Reader, error) {
 	r := &Reader{c: e.c, envelope: e, sums: hashes}
 	if r.header, err = ParseHeader(raw); err != nil {
 		return nil, err
+	}
+	if hv, ok := v.(HeaderVoucher); ok {
+		if err := hv.VouchesFor(*r.header); err != nil {
+			return nil, err
+		}
 	}
 	if unknown != "" {
 		return nil, fault.Damaged("entry %s is not one of a bundle of version %d", unknown, r.header.Version)
