@@ -21,16 +21,18 @@ demo: build
 	$(GO) run ./cmd/demo -bale bin/bale
 
 # Real parts that are not installed are skipped, each with its name; with
-# BALE_TEST_REQUIRE=all that is a failure.
+# BALE_TEST_REQUIRE=all that is a failure. The clouds' key services are no part
+# of the default build.
 test:
 	$(GO) test $(TESTFLAGS) -timeout 20m ./...
+	$(GO) test $(TESTFLAGS) -tags kms ./sign/kms
 
 # Without the packages whose tests drive engines and registries: what they run
 # in parallel is the engine's, which transport's own tests cover. Of package
 # deflate only what rebuilds frames side by side: its models are sequential.
 race:
 	CGO_ENABLED=1 $(GO) test -race -run 'Frames|RealLayers|Kept|Size' ./bundle/deflate
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./bundle/... | grep -v /deflate) ./sign ./verify ./transport ./transport/bale ./transport/layout ./transport/tarfile ./transport/savelist ./transport/conformance
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./bundle/... | grep -v /deflate) ./sign ./sign/kms ./verify ./transport ./transport/bale ./transport/layout ./transport/tarfile ./transport/savelist ./transport/conformance
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }

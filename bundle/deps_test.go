@@ -170,9 +170,21 @@ func TestDeflateNeedsNoCompressor(t *testing.T) {
 // What tests share is no part of the program.
 func TestProgramNeedsNoTestSupport(t *testing.T) {
 	for _, p := range packages(t, "bale/cmd/bale") {
+		own := []string{p.ImportPath}
 		for _, dep := range p.Deps {
-			if below(dep, "testing", "bale/transport/conformance", "bale/transport/parts") {
+			if below(dep, "bale/transport/conformance", "bale/transport/parts") {
 				t.Errorf("%s needs %s", p.ImportPath, dep)
+			}
+			if below(dep, "bale") {
+				own = append(own, dep)
+			}
+		}
+		// A library that reads timestamps imports testing, beside its code.
+		for _, q := range packages(t, own...) {
+			for _, dep := range q.Imports {
+				if below(dep, "testing") {
+					t.Errorf("%s imports %s", q.ImportPath, dep)
+				}
 			}
 		}
 	}

@@ -97,6 +97,9 @@ func (h *Header) check() error {
 			return fault.Damaged("bale.json: time %s is not in whole seconds of UTC since 1970", t)
 		}
 	}
+	if h.Expires != nil && !h.Expires.After(h.Created) {
+		return fault.Damaged("bale.json: it expires at %s, before it was made", h.Expires.Format(time.RFC3339))
+	}
 	for _, s := range append([]string{h.Creator, h.Name}, h.Features...) {
 		if slices.ContainsFunc([]byte(s), func(c byte) bool { return c < ' ' || c > '~' }) {
 			return fault.Damaged("bale.json: %q has odd characters", s)

@@ -34,8 +34,11 @@ type WriterOptions struct {
 	// and the how manieth. Both may be empty.
 	Name     string
 	Sequence uint64
-	Level    pack.Level
-	Workers  int // compressing side by side; 0: as many as there are cores
+	// Expires, if not nil, is from when on nobody is to take the bundle any more.
+	// It must come after Created; whole seconds count.
+	Expires *time.Time
+	Level   pack.Level
+	Workers int // compressing side by side; 0: as many as there are cores
 
 	// Bases say what need not be carried, because it is there where the bundle
 	// goes: bundles, receipts or inventories. Those with content also serve to
@@ -82,6 +85,10 @@ func NewWriter(ctx context.Context, w io.Writer, o WriterOptions) (*Writer, erro
 	h := Header{
 		Format: formatName, Version: Version, ID: hex.EncodeToString(o.ID[:]),
 		Created: o.Created.UTC().Truncate(time.Second), Creator: o.Creator, Name: o.Name, Sequence: o.Sequence,
+	}
+	if o.Expires != nil {
+		t := o.Expires.UTC().Truncate(time.Second)
+		h.Expires = &t
 	}
 	for _, r := range o.Bases {
 		h.Bases = append(h.Bases, r.header.ID)

@@ -1,6 +1,7 @@
 package sign_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +42,11 @@ func TestCosignKeysLoad(t *testing.T) {
 // What bale signs, cosign verifies, and only that.
 func TestCosignVerifiesOurs(t *testing.T) {
 	message := read(t, testKey("message"))
-	for file, public := range map[string]string{"ecdsa.key": "ecdsa.pub", "ed25519.key": "ed25519.pub", "rsa.key": "rsa.pub"} {
+	for file, public := range map[string]string{
+		"ecdsa.key": "ecdsa.pub", "ed25519.key": "ed25519.pub", "rsa.key": "rsa.pub",
+		// Over SHA-256, since cosign does not verify what itself signs with these.
+		"secp384r1.pem": "secp384r1.pub", "secp521r1.pem": "secp521r1.pub",
+	} {
 		t.Run(file, func(t *testing.T) {
 			sig, err := loadPrivate(t, testKey(file)).Sign(t.Context(), message)
 			if err != nil {
@@ -68,33 +73,56 @@ func TestCosignVerifiesOurs(t *testing.T) {
 	}
 }
 
-// Keys of bale are keys of cosign.
+// Keys of bale are keys of cosign, of every type, and with each of them both
+// sign what both verify.
 func TestCosignSignsWithOurKeys(t *testing.T) {
-	for _, pw := range []string{"a password", ""} {
-		dir := t.TempDir()
-		private, public, err := sign.GenerateKeyPair([]byte(pw))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := sign.WriteKeyPair(t.Context(), filepath.Join(dir, "our"), private, public, false); err != nil {
-			t.Fatal(err)
-		}
-		message := read(t, testKey("message"))
-		if err := os.WriteFile(filepath.Join(dir, "message"), message, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		out, err := cosign(t, dir, pw, "sign-blob", "--key", "our.key", "--bundle", "sig",
-			"--tlog-upload=false", "--use-signing-config=false", "-y", "message")
-		if err != nil {
-			t.Fatalf("password %q: %v: %s", pw, err, out)
-		}
-		sig := parseJSON(t, read(t, filepath.Join(dir, "sig")))
-		pub := loadPublic(t, filepath.Join(dir, "our.pub"))
-		if sig.VerificationMaterial.PublicKey.Hint != pub.Hint() {
-			t.Errorf("cosign signed as %s, not %s", sig.VerificationMaterial.PublicKey.Hint, pub.Hint())
-		}
-		if err := pub.Verify(message, sig.MessageSignature.Signature); err != nil {
-			t.Error(err)
-		}
+	const pw = "a password"
+	type pair struct{ kind, password string }
+	pairs := []pair{{"", ""}}
+	for _, kind := range sign.KeyTypes() {
+		pairs = append(pairs, pair{kind, pw})
+	}
+	for _, tt := range pairs {
+		t.Run(fmt.Sprintf("%s, password %q", tt.kind, tt.password), func(t *testing.T) {
+			dir := t.TempDir()
+			private, public, err := sign.GenerateKeyPair(sign.KeyType(tt.kind), []byte(tt.password))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sign.WriteKeyPair(t.Context(), filepath.Join(dir, "our"), private, public, false); err != nil {
+				t.Fatal(err)
+			}
+			message := read(t, testKey("message"))
+			if err := os.WriteFile(filepath.Join(dir, "message"), message, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			out, err := cosign(t, dir, tt.password, "sign-blob", "--key", "our.key", "--bundle", "sig",
+				"--tlog-upload=false", "--use-signing-config=false", "-y", "message")
+			if err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			sig := parseJSON(t, read(t, filepath.Join(dir, "sig")))
+			pub := loadPublic(t, filepath.Join(dir, "our.pub"))
+			if sig.VerificationMaterial.PublicKey.Hint != pub.Hint() {
+				t.Errorf("cosign signed as %s, not %s", sig.VerificationMaterial.PublicKey.Hint, pub.Hint())
+			}
+			if err := pub.Verify(message, sig.MessageSignature.Signature); err != nil {
+				t.Error(err)
+			}
+			k, err := sign.LoadPrivateKey(filepath.Join(dir, "our.key"), give(tt.password))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, err := k.Sign(t.Context(), message)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "ours"), ours.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := cosign(t, dir, "", "verify-blob", "--key", "our.pub", "--bundle", "ours", "--insecure-ignore-tlog", "message"); err != nil {
+				t.Errorf("cosign refuses ours: %v: %s", err, out)
+			}
+		})
 	}
 }

@@ -1,10 +1,17 @@
 package sign
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"encoding/asn1"
 	"errors"
+	"math/big"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
 )
 
 // addKeys seeds f with every key of testdata/keys.
@@ -66,7 +73,7 @@ func FuzzPrivateKey(f *testing.F) {
 	addKeys(f)
 	noPassword := func() ([]byte, error) { return nil, errors.New("no password") }
 	f.Fuzz(func(t *testing.T, data []byte) {
-		k, err := parsePrivateKey(data, noPassword)
+		k, err := ParsePrivateKey(data, noPassword)
 		if err != nil {
 			if k != nil {
 				t.Fatal("a key came with the error")
@@ -76,6 +83,78 @@ func FuzzPrivateKey(f *testing.F) {
 		// RSA numbers that do not fit each other are found out only here.
 		if sig, err := k.Sign(t.Context(), []byte("message")); (err == nil) != (sig != nil) {
 			t.Fatalf("signature %q with error %v", sig, err)
+		}
+	})
+}
+
+// FuzzSignature: over one message, of all bytes only the signature that was made
+// verifies, and with ECDSA its twin; whatever verifies can be wrapped.
+func FuzzSignature(f *testing.F) {
+	const message = "message"
+	type made struct {
+		key *PublicKey
+		sig []byte
+		n   *big.Int // of the curve; nil if none
+	}
+	var list []made
+	for _, file := range []string{"sec1.pem", "secp384r1.pem", "secp521r1.pem", "ed25519.pem", "rsa.pem"} {
+		data, err := os.ReadFile(filepath.Join("..", "testdata", "keys", file))
+		if err != nil {
+			f.Fatal(err)
+		}
+		priv, err := cryptoutils.UnmarshalPEMToPrivateKey(data, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		k, err := newPrivateKey(priv)
+		if err != nil {
+			f.Fatal(err)
+		}
+		input, h := []byte(message), k.public.Hashes()[0]
+		if h != noHash {
+			input = Sum(h, input)
+		}
+		// Without random numbers (RFC 6979): each process that fuzzes makes its own.
+		sig, err := priv.(crypto.Signer).Sign(nil, input, h)
+		if err != nil {
+			f.Fatal(err)
+		}
+		m := made{key: k.public, sig: sig}
+		if pub, ok := k.public.key.(*ecdsa.PublicKey); ok {
+			m.n = pub.Params().N
+		}
+		for i := range 5 {
+			f.Add(uint8(i), sig)
+		}
+		list = append(list, m)
+	}
+	f.Add(uint8(0), []byte{0x30, 6, 2, 1, 0, 2, 1, 0})
+	f.Add(uint8(3), make([]byte, 64))
+	f.Fuzz(func(t *testing.T, which uint8, sig []byte) {
+		m := list[int(which)%len(list)]
+		err := m.key.Verify([]byte(message), sig)
+		s, werr := Wrap(m.key, []byte(message), sig)
+		if (err == nil) != (werr == nil) || (werr == nil) != (s != nil) {
+			t.Fatalf("verifies with %v, wrapped with %v", err, werr)
+		}
+		if err != nil {
+			return
+		}
+		if bytes.Equal(sig, m.sig) {
+			return
+		}
+		var a, b struct{ R, S *big.Int }
+		if m.n == nil {
+			t.Fatalf("%s: %x verifies too", m.key, sig)
+		}
+		if _, err := asn1.Unmarshal(m.sig, &a); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := asn1.Unmarshal(sig, &b); err != nil {
+			t.Fatal(err)
+		}
+		if a.R.Cmp(b.R) != 0 || new(big.Int).Add(a.S, b.S).Cmp(m.n) != 0 {
+			t.Fatalf("%s: %x verifies too", m.key, sig)
 		}
 	})
 }

@@ -2,13 +2,10 @@ package sign
 
 import (
 	"context"
-	"crypto/elliptic"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"bale/bundle/commit"
 	"bale/bundle/fault"
@@ -22,21 +19,6 @@ const (
 	privatePerm = 0o600
 	publicPerm  = 0o644
 )
-
-// GenerateKeyPair makes an ECDSA P-256 key pair in cosign's PEM forms. The
-// private half is always encrypted; an empty or nil password gives a key
-// encrypted with the empty password, as cosign generate-key-pair does with an
-// empty COSIGN_PASSWORD.
-func GenerateKeyPair(password []byte) (private, public []byte, err error) {
-	if password == nil {
-		password = []byte{} // nil would leave the key in clear
-	}
-	private, public, err = cryptoutils.GeneratePEMEncodedECDSAKeyPair(elliptic.P256(), cryptoutils.StaticPasswordFunc(password))
-	if err != nil {
-		return nil, nil, fmt.Errorf("generate key pair: %w", err)
-	}
-	return private, public, nil
-}
 
 // WriteKeyPair writes private to prefix.key (0600) and public to prefix.pub
 // (0644), both or neither. A file that is there already is an error that wraps

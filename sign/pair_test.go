@@ -15,7 +15,7 @@ import (
 
 func TestGenerateKeyPair(t *testing.T) {
 	for _, pw := range [][]byte{[]byte("säcret\x00 "), {}, nil} {
-		private, public, err := sign.GenerateKeyPair(pw)
+		private, public, err := sign.GenerateKeyPair("", pw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -36,6 +36,42 @@ func TestGenerateKeyPair(t *testing.T) {
 		if _, err := sign.LoadPrivateKey(write(t, private), give(string(pw)+"x")); !errors.Is(err, fault.ErrUsage) {
 			t.Errorf("another password: %v", err)
 		}
+	}
+}
+
+// Every type makes a pair of its own kind, encrypted in cosign's form.
+func TestGenerateKeyPairOfEveryType(t *testing.T) {
+	want := map[string]string{
+		"ecdsa-p256": "ECDSA P-256", "ecdsa-p384": "ECDSA P-384", "ecdsa-p521": "ECDSA P-521",
+		"ed25519": "ED25519", "rsa-3072": "RSA 3072", "rsa-4096": "RSA 4096",
+	}
+	if len(want) != len(sign.KeyTypes()) || sign.KeyTypes()[0] != string(sign.DefaultKeyType) {
+		t.Errorf("types are %v", sign.KeyTypes())
+	}
+	for _, kind := range sign.KeyTypes() {
+		private, public, err := sign.GenerateKeyPair(sign.KeyType(kind), []byte("secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(string(private), "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n") {
+			t.Errorf("%s: private key begins with %.60q", kind, private)
+		}
+		k, err := sign.LoadPrivateKey(write(t, private), give("secret"))
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		pub, err := sign.ParsePublicKey(public)
+		if err != nil {
+			t.Fatalf("%s: %v", kind, err)
+		}
+		if k.Public().ID() != pub.ID() || pub.Algorithm() != want[kind] {
+			t.Errorf("%s: private half of %s, public half %s", kind, k.Public(), pub)
+		}
+	}
+	private, public, err := sign.GenerateKeyPair("dsa-1024", nil)
+	refused(t, err, fault.ErrUsage, "dsa-1024", "ed25519")
+	if private != nil || public != nil {
+		t.Error("keys came with the error")
 	}
 }
 

@@ -31,14 +31,15 @@ func LoadPrivateKey(path string, password func() ([]byte, error)) (*PrivateKey, 
 	if err != nil {
 		return nil, fmt.Errorf("private key %s: %w", path, err)
 	}
-	k, err := parsePrivateKey(data, password)
+	k, err := ParsePrivateKey(data, password)
 	if err != nil {
 		return nil, fmt.Errorf("private key %s: %w", path, err)
 	}
 	return k, nil
 }
 
-func parsePrivateKey(data []byte, password func() ([]byte, error)) (*PrivateKey, error) {
+// ParsePrivateKey is [LoadPrivateKey] for the content of a file.
+func ParsePrivateKey(data []byte, password func() ([]byte, error)) (*PrivateKey, error) {
 	b, err := parseBlock(data)
 	if err != nil {
 		return nil, err
@@ -67,7 +68,7 @@ func newPrivateKey(priv crypto.PrivateKey) (*PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := signature.LoadSigner(priv, hash)
+	signer, err := signature.LoadSigner(priv, pub.verifiers[0].hash)
 	if err != nil {
 		return nil, fmt.Errorf("use private key: %w", err)
 	}

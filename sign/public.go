@@ -24,7 +24,12 @@ type PublicKey struct {
 	key       crypto.PublicKey
 	algorithm string
 	hint      string
-	verifier  signature.Verifier
+	verifiers []verifier // by the hashes that its signatures may be over
+}
+
+type verifier struct {
+	hash crypto.Hash
+	signature.Verifier
 }
 
 // LoadPublicKey reads a public key from a PEM file of at most [MaxKeyFile]
@@ -78,17 +83,20 @@ func NewPublicKey(pub crypto.PublicKey) (*PublicKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode public key: %w", err)
 	}
-	v, err := signature.LoadVerifier(pub, hash)
-	if err != nil {
-		return nil, fmt.Errorf("use public key: %w", err)
-	}
 	sum := sha256.Sum256(der)
-	return &PublicKey{
+	k := &PublicKey{
 		key:       pub,
 		algorithm: algorithm,
 		hint:      base64.StdEncoding.EncodeToString(sum[:]),
-		verifier:  v,
-	}, nil
+	}
+	for _, h := range hashesOf(pub) {
+		v, err := signature.LoadVerifier(pub, h)
+		if err != nil {
+			return nil, fmt.Errorf("use public key: %w", err)
+		}
+		k.verifiers = append(k.verifiers, verifier{h, v})
+	}
+	return k, nil
 }
 
 // Hint returns the base64 of the SHA-256 of the key's PKIX DER form: what
@@ -108,6 +116,16 @@ func (k *PublicKey) IsED25519() bool {
 	return ok
 }
 
+// Hashes returns the hashes that a signature by the key may be over; ED25519
+// has none, and 0 for it.
+func (k *PublicKey) Hashes() []crypto.Hash {
+	var list []crypto.Hash
+	for _, v := range k.verifiers {
+		list = append(list, v.hash)
+	}
+	return list
+}
+
 // ID returns what tells whether two signers have the same key, in whichever
 // form it is kept and whatever form of signature it makes.
 func (k *PublicKey) ID() string { return "key:" + k.hint }
@@ -124,18 +142,46 @@ func (k *PublicKey) String() string { return k.algorithm + " " + k.Fingerprint()
 func (k *PublicKey) PEM() ([]byte, error) { return cryptoutils.MarshalPublicKeyToPEM(k.key) }
 
 // Verify fails unless sig is this key's signature over message: ECDSA in DER
-// or RSA PKCS#1 v1.5, each over SHA-256, or plain ED25519 (not its prehashed
-// form). The errors have no kind, since only the caller knows what it means.
+// or RSA PKCS#1 v1.5 over one of the hashes that go with the key, or plain
+// ED25519 (not its prehashed form). The errors have no kind, since only the
+// caller knows what it means.
 func (k *PublicKey) Verify(message, sig []byte) error {
-	if k.verifier == nil {
-		return errors.New("no key to verify with")
+	_, err := k.hashUnder(message, sig)
+	return err
+}
+
+// VerifyOver is Verify for a signature that says which hash it is over; with
+// ED25519, which has none under it, h is that of the digest beside it.
+func (k *PublicKey) VerifyOver(h crypto.Hash, message, sig []byte) error {
+	if k.IsED25519() {
+		h = noHash
 	}
+	for _, v := range k.verifiers {
+		if v.hash == h {
+			return k.verify(v, message, sig)
+		}
+	}
+	return fmt.Errorf("signature is over %s, which does not go with a key of %s", h, k.algorithm)
+}
+
+// hashUnder verifies sig and returns the hash that it is over.
+func (k *PublicKey) hashUnder(message, sig []byte) (crypto.Hash, error) {
+	err := errors.New("no key to verify with")
+	for _, v := range k.verifiers {
+		if err = k.verify(v, message, sig); err == nil {
+			return v.hash, nil
+		}
+	}
+	return noHash, err
+}
+
+func (k *PublicKey) verify(v verifier, message, sig []byte) error {
 	// The library also takes the other common form of an ECDSA signature.
 	// One form is enough, or a signature could be rewritten unseen.
 	if _, ok := k.key.(*ecdsa.PublicKey); ok && !isDER(sig) {
 		return errors.New("signature is not in DER form")
 	}
-	if err := k.verifier.VerifySignature(bytes.NewReader(sig), bytes.NewReader(message)); err != nil {
+	if err := v.VerifySignature(bytes.NewReader(sig), bytes.NewReader(message)); err != nil {
 		return fmt.Errorf("signature does not fit: %w", err)
 	}
 	return nil

@@ -20,7 +20,7 @@ import (
 
 // The hint must be what cosign writes, so it is taken from what cosign wrote.
 func TestHintIsCosigns(t *testing.T) {
-	for _, name := range []string{"ecdsa", "ed25519", "rsa"} {
+	for _, name := range []string{"ecdsa", "ed25519", "rsa", "secp384r1", "secp521r1"} {
 		want := parseJSON(t, read(t, testKey(name+".sigstore.json"))).VerificationMaterial.PublicKey.Hint
 		if got := loadPublic(t, testKey(name+".pub")).Hint(); got != want || want == "" {
 			t.Errorf("%s: hint %q, want %q", name, got, want)
@@ -31,7 +31,7 @@ func TestHintIsCosigns(t *testing.T) {
 func TestPublicKeyWords(t *testing.T) {
 	for file, algorithm := range map[string]string{
 		"ecdsa.pub": "ECDSA P-256", "sec1.pub": "ECDSA P-256", "ed25519.pub": "ED25519",
-		"rsa.pub": "RSA 2048", "rsa-pkcs1.pub": "RSA 2048",
+		"rsa.pub": "RSA 2048", "rsa-pkcs1.pub": "RSA 2048", "secp384r1.pub": "ECDSA P-384", "secp521r1.pub": "ECDSA P-521",
 	} {
 		k := loadPublic(t, testKey(file))
 		sum, err := base64.StdEncoding.DecodeString(k.Hint())
@@ -91,13 +91,16 @@ func TestLoadPublicKeyRefuses(t *testing.T) {
 		{"other PEM", write(t, []byte("-----BEGIN PGP PUBLIC KEY-----\n-----END PGP PUBLIC KEY-----\n")), fault.ErrUsage, "PGP", "ECDSA"},
 		{"parameters alone", write(t, []byte("-----BEGIN EC PARAMETERS-----\n-----END EC PARAMETERS-----\n")), fault.ErrUsage, "not a key in PEM form", "keygen"},
 		{"cut short", write(t, cut(t, testKey("rsa.pub"))), fault.ErrUsage, "cannot be read", "damaged"},
-		{"P-384", testKey("secp384r1.pub"), fault.ErrUnsupported, "ECDSA on curve P-384", "ECDSA P-256"},
 		{"P-224", testKey("secp224r1.pub"), fault.ErrUnsupported, "ECDSA on curve P-224", "ECDSA P-256"},
 		{"secp256k1", testKey("secp256k1.pub"), fault.ErrUsage, "curve", "ECDSA P-256"},
+		{"DSA", testKey("dsa.pub"), fault.ErrUnsupported, "dsa", "ECDSA P-256"},
+		{"RSA for PSS alone", testKey("rsa-pss.pub"), fault.ErrUsage, "cannot be read", "ECDSA P-256"},
 		{"X25519", testKey("x25519.pub"), fault.ErrUnsupported, "ecdh", "ECDSA P-256"},
 		{"RSA 1024", testKey("rsa1024.pub"), fault.ErrUnsupported, "RSA with 1024 bits", "2048"},
 		{"too big", write(t, append(make([]byte, sign.MaxKeyFile), pub...)), fault.ErrUsage, "too many", "key file"},
 		{"folder", t.TempDir(), fault.ErrUsage, "is a folder", "key file"},
+		{"key in a service", "hashivault://release", fault.ErrUsage, "verifying asks no service", "bale public-key"},
+		{"key in a device", "pkcs11:object=release", fault.ErrUsage, "verifying asks no service", "bale public-key"},
 		{"not there", testKey("none.pub"), fault.ErrMissing, "not exist", "path"},
 	}
 	for _, tt := range tests {

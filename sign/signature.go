@@ -3,26 +3,19 @@ package sign
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 // MediaType is what a signature made by [PrivateKey.Sign] says it is: a
 // Sigstore bundle of version 0.3.
 const MediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 
-// Sign implements [Signer]: it makes a Sigstore bundle as compact JSON without a
-// trailing newline, as cosign writes it. The same signature always gives the
-// same bytes; only ECDSA signatures differ from one call to the next.
-//
-// The digest is there for ED25519 too, where cosign leaves it out when it
-// signs without a log but asks for it when it verifies.
+// Sign implements [Signer]: it makes a Sigstore bundle, see [Wrap]. Only ECDSA
+// signatures differ from one call to the next.
 func (k *PrivateKey) Sign(_ context.Context, message []byte) (*Signature, error) {
 	if k.signer == nil {
 		return nil, errors.New("sign: no private key")
@@ -31,31 +24,37 @@ func (k *PrivateKey) Sign(_ context.Context, message []byte) (*Signature, error)
 	if err != nil {
 		return nil, fmt.Errorf("sign with %s: %w", k.public, err)
 	}
-	// A fault in the machine must not leave here as a signature.
-	if err := k.public.Verify(message, sig); err != nil {
-		return nil, fmt.Errorf("sign with %s: own check: %w", k.public, err)
+	s, err := Wrap(k.public, message, sig)
+	if err != nil {
+		return nil, fmt.Errorf("sign with %s: %w", k.public, err)
 	}
-	sum := sha256.Sum256(message)
-	data, err := protojson.Marshal(&bundlepb.Bundle{
+	return s, nil
+}
+
+// Wrap puts the bare signature of pub over message in a Sigstore bundle, as
+// [Encode] writes it. It verifies it first: a fault in the machine, or in a KMS,
+// must not leave here as a signature.
+func Wrap(pub *PublicKey, message, sig []byte) (*Signature, error) {
+	hash, err := pub.hashUnder(message, sig)
+	if err != nil {
+		return nil, fmt.Errorf("own check: %w", err)
+	}
+	data, err := Encode(&bundlepb.Bundle{
 		MediaType: MediaType,
 		VerificationMaterial: &bundlepb.VerificationMaterial{
 			Content: &bundlepb.VerificationMaterial_PublicKey{
-				PublicKey: &commonpb.PublicKeyIdentifier{Hint: k.public.Hint()},
+				PublicKey: &commonpb.PublicKeyIdentifier{Hint: pub.Hint()},
 			},
 		},
 		Content: &bundlepb.Bundle_MessageSignature{
 			MessageSignature: &commonpb.MessageSignature{
-				MessageDigest: &commonpb.HashOutput{Algorithm: commonpb.HashAlgorithm_SHA2_256, Digest: sum[:]},
+				MessageDigest: messageDigest(hash, message),
 				Signature:     sig,
 			},
 		},
 	})
 	if err != nil {
-		return nil, fmt.Errorf("encode signature: %w", err)
+		return nil, err
 	}
-	var out bytes.Buffer // protojson puts spaces in at random
-	if err := json.Compact(&out, data); err != nil {
-		return nil, fmt.Errorf("encode signature: %w", err)
-	}
-	return &Signature{Form: Sigstore, Data: out.Bytes(), By: k.public.Identity()}, nil
+	return &Signature{Form: Sigstore, Data: data, By: pub.Identity()}, nil
 }

@@ -29,7 +29,8 @@ type Authority interface {
 	//   - [ErrOther]: the signature is not by the signer, and passed over
 	//   - [fault.ErrDamaged]: the entry is malformed, which refuses the bundle
 	//   - any other kind: it claims to be by the signer and does not verify;
-	//     that refuses the bundle unless another authority accepts the entry
+	//     that refuses the bundle. Only where it is a certificate that claims it,
+	//     which anybody can write, another authority may still accept the entry
 	//
 	// The errors do not name the entry.
 	Check(e *Evidence, message []byte) ([]Signer, error)
@@ -50,6 +51,11 @@ type Evidence struct {
 // canonical form, and of version 0.3; nil for evidence of another form. It must
 // not be changed.
 func (e *Evidence) Sigstore() *bundlepb.Bundle { return e.bundle }
+
+// certified reports whether the signature is by a certificate.
+func (e *Evidence) certified() bool {
+	return e.bundle != nil && e.bundle.GetVerificationMaterial().GetPublicKey() == nil
+}
 
 // newEvidence returns the evidence in an entry; nil if its form is unknown. It
 // parses what is in Sigstore's form.

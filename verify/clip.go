@@ -8,10 +8,10 @@ import (
 // maxClip is how much foreign text goes into a message, in runes.
 const maxClip = 120
 
-// clip makes text from a bundle fit to be shown: short, and nothing in it that
+// Clip makes foreign text from a bundle fit to be shown: short, and nothing in it that
 // a terminal acts on. Space of any kind is plain space, since the errors of
 // protojson vary in that at random.
-func clip(s string) string {
+func Clip(s string) string {
 	n := 0
 	for i := range s {
 		if n++; n > maxClip {

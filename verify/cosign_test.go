@@ -29,7 +29,7 @@ func cosign(t *testing.T, dir string, args ...string) {
 func TestVerifyWhatCosignSigns(t *testing.T) {
 	dir := t.TempDir()
 	cosign(t, dir, "generate-key-pair", "--output-key-prefix", "new")
-	for _, name := range []string{"ed25519", "rsa"} {
+	for _, name := range []string{"ed25519", "rsa", "secp384r1", "secp521r1"} {
 		if err := os.WriteFile(filepath.Join(dir, name+".pem"), read(t, testKey(name+".pem")), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +38,7 @@ func TestVerifyWhatCosignSigns(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "SHA256SUMS"), sums, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"new", "ed25519", "rsa"} {
+	for _, name := range []string{"new", "ed25519", "rsa", "secp384r1", "secp521r1"} {
 		t.Run(name, func(t *testing.T) {
 			cosign(t, dir, "sign-blob", "--key", name+".key", "--bundle", name+".json",
 				"--tlog-upload=false", "--use-signing-config=false", "-y", "SHA256SUMS")

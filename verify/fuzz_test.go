@@ -110,8 +110,8 @@ func TestClip(t *testing.T) {
 		long:                   long[:2*maxClip] + "...",
 		long[:2*maxClip]:       long[:2*maxClip],
 	} {
-		if got := clip(in); got != want {
-			t.Errorf("clip(%q) = %q, want %q", in, got, want)
+		if got := Clip(in); got != want {
+			t.Errorf("Clip(%q) = %q, want %q", in, got, want)
 		}
 	}
 }

@@ -2,7 +2,8 @@ package verify
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"crypto"
+	"slices"
 
 	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 
@@ -49,9 +50,9 @@ func (a keyAuthority) named(e *Evidence) error {
 	return nil
 }
 
-// signers is the key, if sig is its signature over message.
-func (a keyAuthority) signers(e *Evidence, message, sig []byte) ([]Signer, error) {
-	switch err := a.key.Verify(message, sig); {
+// signers is the key, if err says that the signature is its own.
+func (a keyAuthority) signers(e *Evidence, err error) ([]Signer, error) {
+	switch {
 	case err != nil && e.anonymous:
 		return nil, Other("by another key")
 	case err != nil:
@@ -70,39 +71,51 @@ func (a keyAuthority) Check(e *Evidence, message []byte) ([]Signer, error) {
 		return nil, fault.WithHint(fault.Unsupported("is an attestation, not a signature over SHA256SUMS"),
 			"sign it with bale, or cosign sign-blob")
 	}
-	if !e.anonymous {
-		if err := a.checkDigest(m.GetMessageDigest(), sha256.Sum256(message)); err != nil {
-			return nil, err
-		}
+	if e.anonymous {
+		return a.signers(e, a.key.Verify(message, m.GetSignature()))
 	}
-	return a.signers(e, message, m.GetSignature())
+	hash, err := a.checkDigest(m.GetMessageDigest(), message)
+	if err != nil {
+		return nil, err
+	}
+	return a.signers(e, a.key.VerifyOver(hash, message, m.GetSignature()))
 }
 
-// checkDigest compares the digest that stands beside the signature. It proves
+// checkDigest compares the digest that stands beside the signature, and returns
+// its hash, which is the one that the signature must be over. It proves
 // nothing, but a wrong one means that somebody was there.
-func (a keyAuthority) checkDigest(d *commonpb.HashOutput, sum [sha256.Size]byte) error {
-	switch d.GetAlgorithm() {
-	case commonpb.HashAlgorithm_SHA2_256:
-		if len(d.GetDigest()) != len(sum) {
-			return fault.Damaged("has a digest of %d bytes", len(d.GetDigest()))
-		}
-		if !bytes.Equal(d.GetDigest(), sum[:]) {
-			return Altered(fault.Untrusted("signature is for a SHA256SUMS with the digest %x, not %x", d.GetDigest(), sum))
-		}
-		return nil
-	case commonpb.HashAlgorithm_HASH_ALGORITHM_UNSPECIFIED:
+func (a keyAuthority) checkDigest(d *commonpb.HashOutput, message []byte) (crypto.Hash, error) {
+	if d.GetAlgorithm() == commonpb.HashAlgorithm_HASH_ALGORITHM_UNSPECIFIED {
 		// cosign leaves the digest out with ED25519, which signs the message.
 		if a.key.IsED25519() && len(d.GetDigest()) == 0 {
-			return nil
+			return 0, nil
 		}
-		return fault.Damaged("has no digest of what was signed")
-	case commonpb.HashAlgorithm_SHA2_512:
-		if a.key.IsED25519() {
-			return fault.WithHint(fault.Unsupported("is a prehashed ED25519 signature (ED25519ph), as cosign makes for its log"),
-				"sign with cosign sign-blob --tlog-upload=false --use-signing-config=false, or with bale")
-		}
+		return 0, fault.Damaged("has no digest of what was signed")
 	}
-	return fault.Unsupported("is over the digest %s, not SHA2_256", d.GetAlgorithm())
+	hash, ok := sign.NamedHash(d.GetAlgorithm())
+	switch {
+	case !ok:
+		return 0, fault.Unsupported("is over the digest %s, which bale does not use", d.GetAlgorithm())
+	case a.key.IsED25519() && hash == crypto.SHA512:
+		return 0, fault.WithHint(fault.Unsupported("is a prehashed ED25519 signature (ED25519ph), as cosign makes for its log"),
+			"sign with cosign sign-blob --tlog-upload=false --use-signing-config=false, or with bale")
+	case !a.goesWith(hash):
+		return 0, fault.Unsupported("is over the digest %s, which does not go with a key of %s", d.GetAlgorithm(), a.key.Algorithm())
+	case len(d.GetDigest()) != hash.Size():
+		return 0, fault.Damaged("has a digest of %d bytes", len(d.GetDigest()))
+	}
+	if sum := sign.Sum(hash, message); !bytes.Equal(d.GetDigest(), sum) {
+		return 0, Altered(fault.Untrusted("signature is for a SHA256SUMS with the digest %x, not %x", d.GetDigest(), sum))
+	}
+	return hash, nil
+}
+
+// goesWith tells whether a digest may stand beside a signature by the key.
+func (a keyAuthority) goesWith(h crypto.Hash) bool {
+	if a.key.IsED25519() {
+		return h == crypto.SHA256
+	}
+	return slices.Contains(a.key.Hashes(), h)
 }
 
 // Altered gives err the hint for a signature that is by a known signer and does

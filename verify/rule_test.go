@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"bale/bundle"
+	"bale/bundle/container"
 	"bale/bundle/fault"
 	"bale/sign"
 	"bale/verify"
@@ -18,10 +19,16 @@ type somebody struct {
 	entries string // accepted, as a list
 	ids     []string
 	err     error // instead
+	form    sign.Form
 }
 
-func (s *somebody) String() string  { return s.name }
-func (s *somebody) Form() sign.Form { return sign.SSH }
+func (s *somebody) String() string { return s.name }
+func (s *somebody) Form() sign.Form {
+	if s.form == container.NoForm {
+		return sign.SSH
+	}
+	return s.form
+}
 
 func (s *somebody) Check(e *verify.Evidence, _ []byte) ([]verify.Signer, error) {
 	if s.err != nil {
@@ -156,15 +163,30 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
-	// With one entry only, which the other one accepts.
-	env := bundle.NewEnvelope(sums, entries(sig0, []byte("0")))
-	refuses := &somebody{name: "r", err: fault.Untrusted("does not fit")}
-	if _, err := verify.Verify(env, verify.TrustAny(refuses, accepts)); err != nil {
-		t.Errorf("accepted by another authority: %v", err)
-	}
-	malformed := &somebody{name: "r", err: fault.Damaged("is no signature")}
-	if _, err := verify.Verify(env, verify.TrustAny(malformed, accepts)); !errors.Is(err, fault.ErrDamaged) {
-		t.Errorf("malformed, and accepted by another: %v", err)
+	// One entry, which one refuses and the other one accepts: as where several
+	// signatures of OpenPGP stand in it, or two CAs could have issued a certificate.
+	ec := loadPrivate(t, "sec1.pem")
+	byCertificate := change(t, signed(t, ec, sums), certified)
+	for _, tt := range []struct {
+		name  string
+		entry string
+		data  []byte
+		form  sign.Form
+		err   error
+		kind  error
+	}{
+		{"a key", sig0, []byte("0"), sign.SSH, fault.Untrusted("does not fit"), fault.ErrUntrusted},
+		{"a certificate", entry, byCertificate, sign.Sigstore, fault.Untrusted("by another CA"), nil},
+		{"a malformed certificate", entry, byCertificate, sign.Sigstore, fault.Damaged("is no certificate"), fault.ErrDamaged},
+	} {
+		env := bundle.NewEnvelope(sums, entries(tt.entry, tt.data))
+		refuses := &somebody{name: "r", err: tt.err, form: tt.form}
+		accepts := &somebody{name: "a", entries: tt.entry + " ", ids: []string{"1"}, form: tt.form}
+		for _, list := range [][]verify.Authority{{refuses, accepts}, {accepts, refuses}} {
+			if _, err := verify.Verify(env, verify.TrustAny(list...)); !errors.Is(err, tt.kind) || (err == nil) != (tt.kind == nil) {
+				t.Errorf("%s that one refuses and one accepts: %v", tt.name, err)
+			}
+		}
 	}
 }
 

@@ -12,8 +12,12 @@ import (
 	"bale/bundle/fault"
 )
 
-// maxListed is how many signers a message names.
-const maxListed = 3
+const (
+	// maxListed is how many signers a message names.
+	maxListed = 3
+	// maxListedName is how much of each it shows, in bytes.
+	maxListedName = 60
+)
 
 // Loaded is a bundle that has a place in an order: a name, and a number among
 // the bundles of that name. It is what a [State] remembers.
@@ -23,7 +27,7 @@ type Loaded struct {
 	Sums     digest.Digest `json:"sums"`     // SHA-256 of SHA256SUMS
 	ID       string        `json:"id"`       // the bundle's, 16 bytes in hexadecimal
 	Time     time.Time     `json:"loaded"`   // when it was loaded: whole seconds, UTC
-	Signers  []string      `json:"signers"`  // fingerprints, at least one
+	Signers  []string      `json:"signers"`  // fingerprints or subjects, at least one
 }
 
 // NewLoaded returns the place of a verified bundle with the header h, as if it
@@ -41,12 +45,12 @@ func NewLoaded(h bundle.Header, r *Result, at time.Time) (Loaded, error) {
 		return Loaded{}, fault.Untrusted("the bundle has no proper name: %w", err)
 	}
 	if h.Sequence == 0 {
-		return Loaded{}, fault.WithHint(fault.Untrusted("the bundle %s has no sequence number, so no place among others", clip(h.Name)),
+		return Loaded{}, fault.WithHint(fault.Untrusted("the bundle %s has no sequence number, so no place among others", Clip(h.Name)),
 			"ask the sender to save it with --name and --sequence")
 	}
 	l := Loaded{Name: h.Name, Sequence: h.Sequence, Sums: r.sums, ID: h.ID, Time: at.UTC().Truncate(time.Second)}
-	for _, s := range r.signers {
-		l.Signers = append(l.Signers, s.Fingerprint)
+	for _, s := range r.signers[:min(len(r.signers), maxSigners)] {
+		l.Signers = append(l.Signers, signerName(s))
 	}
 	return l, nil
 }
@@ -66,13 +70,21 @@ func (l Loaded) After(last Loaded) error {
 		by = ", signed by " + listed(last.Signers) + " and not by " + listed(l.Signers)
 	}
 	return fault.Untrusted("sequence %d of %s was loaded at %s (bundle %s%s), and %s (bundle %s)",
-		last.Sequence, clip(last.Name), last.Time.Format(time.RFC3339), last.ID, by, this, l.ID)
+		last.Sequence, Clip(last.Name), last.Time.Format(time.RFC3339), last.ID, by, this, l.ID)
 }
 
 // listed names the first of some signers.
 func listed(signers []string) string {
-	if n := len(signers) - maxListed; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(signers[:maxListed], ", "), n)
+	var names []string
+	for _, s := range signers[:min(len(signers), maxListed)] {
+		if len(s) > maxListedName {
+			s = s[:maxListedName] + "..."
+		}
+		names = append(names, s)
 	}
-	return strings.Join(signers, ", ")
+	text := strings.Join(names, ", ")
+	if n := len(signers) - maxListed; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }

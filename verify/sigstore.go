@@ -34,7 +34,7 @@ func parseSigstore(data []byte) (*bundlepb.Bundle, error) {
 	}
 	var pb bundlepb.Bundle
 	if err := protojson.Unmarshal(data, &pb); err != nil {
-		return nil, fault.Damaged("is not a Sigstore bundle: %s", clip(err.Error()))
+		return nil, fault.Damaged("is not a Sigstore bundle: %s", Clip(err.Error()))
 	}
 	if err := checkCanonical(data, &pb); err != nil {
 		return nil, err
@@ -67,10 +67,10 @@ func checkMediaType(data []byte) error {
 	case head.MediaType == sign.MediaType || head.MediaType == mediaTypeLong:
 		return nil
 	case strings.HasPrefix(head.MediaType, mediaTypePrefix):
-		return fault.WithHint(fault.Unsupported("is a Sigstore bundle of another version: %s", clip(head.MediaType)),
+		return fault.WithHint(fault.Unsupported("is a Sigstore bundle of another version: %s", Clip(head.MediaType)),
 			"this version of bale reads 0.3 only; a newer bale may read it, or ask for a signature by bale or cosign 3")
 	}
-	return fault.Damaged("is not a Sigstore bundle: media type is %q", clip(head.MediaType))
+	return fault.Damaged("is not a Sigstore bundle: media type is %q", Clip(head.MediaType))
 }
 
 // checkCanonical refuses every other spelling of the same bundle that the

@@ -13,14 +13,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"bale/bundle"
 	"bale/bundle/commit"
-	"bale/bundle/container"
 	"bale/bundle/fault"
 )
 
@@ -29,15 +26,12 @@ const (
 	// stateVersion is the version that is written, and the newest that is read.
 	stateVersion = 1
 	// maxState is the greatest size of a state file, in bytes. All that
-	// maxNames allows fits in.
-	maxState = 16 << 20
+	// maxNames and maxSigner allow fits in.
+	maxState = 64 << 20
 	// maxNames is how many names a state file remembers.
 	maxNames = 4096
-	// maxSigner is the greatest length of a fingerprint (hexadecimal digits and
-	// hyphens), in bytes.
-	maxSigner = 64
-	// othersWrite are the permission bits by which others may write.
-	othersWrite fs.FileMode = 0o022
+	// maxSigner is the greatest length of what names a signer, in bytes.
+	maxSigner = 256
 )
 
 // State is a file that remembers, for each name, the bundle of the highest
@@ -135,21 +129,8 @@ func (s *State) Reserve(ctx context.Context, name string, waiting func(path stri
 	return s.lock(ctx, s.path+"."+hex.EncodeToString(sum[:8])+".lock", waiting)
 }
 
-// Exposed returns, in words, who besides the user may write the file or put
-// another in its place; "" if nobody, as far as the permission bits tell.
-func (s *State) Exposed() string {
-	if runtime.GOOS == "windows" {
-		return "" // where these bits say nothing
-	}
-	if fi, err := os.Lstat(s.path); err == nil && fi.Mode()&othersWrite != 0 {
-		return fmt.Sprintf("others may write %s (%s)", s.path, fi.Mode())
-	}
-	dir := filepath.Dir(s.path)
-	if fi, err := os.Stat(dir); err == nil && fi.Mode()&othersWrite != 0 && fi.Mode()&fs.ModeSticky == 0 {
-		return fmt.Sprintf("others may replace what is in %s (%s)", dir, fi.Mode())
-	}
-	return ""
-}
+// Exposed is [Exposed] for the file.
+func (s *State) Exposed() string { return Exposed(s.path) }
 
 // lock takes a lock file beside the state, whose folder it makes.
 func (s *State) lock(ctx context.Context, path string, waiting func(string)) (func(), error) {
@@ -233,10 +214,10 @@ func parseState(data []byte) ([]Loaded, error) {
 		Version int    `json:"version"`
 	}
 	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, fault.Damaged("is not JSON as bale writes it: %s", clip(err.Error()))
+		return nil, fault.Damaged("is not JSON as bale writes it: %s", Clip(err.Error()))
 	}
 	if v.Format != stateFormat || v.Version < 1 {
-		return nil, fault.Damaged("is of format %q version %d, not %q", clip(v.Format), v.Version, stateFormat)
+		return nil, fault.Damaged("is of format %q version %d, not %q", Clip(v.Format), v.Version, stateFormat)
 	}
 	if v.Version > stateVersion {
 		return nil, fault.WithHint(fault.Unsupported("has version %d, this bale reads up to %d", v.Version, stateVersion),
@@ -244,7 +225,7 @@ func parseState(data []byte) ([]Loaded, error) {
 	}
 	var f stateFile
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, fault.Damaged("is not JSON as bale writes it: %s", clip(err.Error()))
+		return nil, fault.Damaged("is not JSON as bale writes it: %s", Clip(err.Error()))
 	}
 	if again, err := encodeState(f.Loaded); err != nil || !bytes.Equal(again, data) {
 		return nil, fault.Damaged("is not in the form that bale writes")
@@ -257,7 +238,7 @@ func parseState(data []byte) ([]Loaded, error) {
 			return nil, err
 		}
 		if i > 0 && f.Loaded[i-1].Name >= l.Name {
-			return nil, fault.Damaged("names %s twice, or out of order", clip(l.Name))
+			return nil, fault.Damaged("names %s twice, or out of order", Clip(l.Name))
 		}
 	}
 	return f.Loaded, nil
@@ -268,22 +249,22 @@ func (l Loaded) check() error {
 	if err := bundle.CheckName(l.Name); err != nil {
 		return fault.Damaged("%w", err)
 	}
-	name := clip(l.Name)
+	name := Clip(l.Name)
 	switch id, err := hex.DecodeString(l.ID); {
 	case err != nil || len(id) != 16 || hex.EncodeToString(id) != l.ID:
-		return fault.Damaged("%s: %q is not a bundle id", name, clip(l.ID))
+		return fault.Damaged("%s: %q is not a bundle id", name, Clip(l.ID))
 	case l.Sequence == 0:
 		return fault.Damaged("%s: has no sequence", name)
 	case l.Sums.Validate() != nil || l.Sums.Algorithm() != "sha256":
-		return fault.Damaged("%s: %q is not a SHA-256", name, clip(l.Sums.String()))
+		return fault.Damaged("%s: %q is not a SHA-256", name, Clip(l.Sums.String()))
 	case l.Time.Nanosecond() != 0 || l.Time.Location() != time.UTC || l.Time.Unix() < 0:
 		return fault.Damaged("%s: time is not in whole seconds of UTC since 1970", name)
-	case len(l.Signers) == 0 || len(l.Signers) > container.MaxSignatures:
+	case len(l.Signers) == 0 || len(l.Signers) > maxSigners:
 		return fault.Damaged("%s: has %d signers", name, len(l.Signers))
 	}
 	for _, s := range l.Signers {
-		if s == "" || len(s) > maxSigner || strings.Trim(s, "0123456789abcdef-") != "" {
-			return fault.Damaged("%s: %q is not a fingerprint", name, clip(s))
+		if !isSignerName(s) {
+			return fault.Damaged("%s: %q does not name a signer", name, Clip(s))
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func (t Trust) examine(env *bundle.Envelope) (*examined, error) {
 	authorities := t.authorities()
 	for _, sig := range env.Signatures() {
 		if entries[sig.Entry] {
-			return nil, fault.Damaged("bundle has the entry %q twice", clip(sig.Entry))
+			return nil, fault.Damaged("bundle has the entry %q twice", Clip(sig.Entry))
 		}
 		entries[sig.Entry] = true
 		e, err := newEvidence(sig.Entry, sig.Data)
@@ -73,7 +73,7 @@ func (t Trust) examine(env *bundle.Envelope) (*examined, error) {
 		case err != nil:
 			return nil, fmt.Errorf("%s: %w", sig.Entry, err)
 		case e == nil:
-			x.ignore(t, fmt.Sprintf("%q in an unknown form", clip(sig.Entry)))
+			x.ignore(t, fmt.Sprintf("%q in an unknown form", Clip(sig.Entry)))
 			continue
 		}
 		if err := x.look(t, e, authorities, env.Sums()); err != nil {
@@ -116,10 +116,10 @@ func (x *examined) look(t Trust, e *Evidence, authorities []Authority, message [
 		}
 	}
 	switch {
+	case refused != nil && !(accepted && e.certified()):
+		return refused
 	case accepted:
 		return nil
-	case refused != nil:
-		return refused
 	case len(others) == 0:
 		x.ignore(t, fmt.Sprintf("%s in %s form, and no such key was given", e.Entry, e.Form))
 	default:
@@ -174,7 +174,7 @@ func (x *examined) refuse(trust Trust, short []string) error {
 			"have the sender sign it (save with --key, or bale sign), or take it as it is with --insecure-skip-verify")
 	}
 	if len(x.found) > 0 {
-		return fault.WithHint(fault.Untrusted("bundle is not signed by all who must: %s", strings.Join(short, "; ")),
+		return fault.WithHint(fault.Untrusted("bundle is not signed by all who must: %s", strings.Join(first(short), "; ")),
 			"have the others sign it too: bale sign FILE --key KEY")
 	}
 	var tried []string
@@ -184,6 +184,17 @@ func (x *examined) refuse(trust Trust, short []string) error {
 		}
 	}
 	return fault.WithHint(
-		fault.Untrusted("bundle is not signed by a given key: found %s; tried %s", strings.Join(x.ignored, ", "), strings.Join(tried, ", ")),
+		fault.Untrusted("bundle is not signed by a given key: found %s; tried %s", strings.Join(first(x.ignored), ", "), strings.Join(first(tried), ", ")),
 		"ask the sender, by another way than the bundle came, for the .pub file of the key that signs")
+}
+
+// maxTold is how many things of a kind a refusal names; Explain is told all.
+const maxTold = 5
+
+// first returns the first of some things, and how many more there are.
+func first(list []string) []string {
+	if n := len(list) - maxTold; n > 0 {
+		return append(list[:maxTold:maxTold], fmt.Sprintf("%d more", n))
+	}
+	return list
 }

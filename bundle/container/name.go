@@ -55,16 +55,22 @@ func rank(name string) int {
 	if form, n := SignatureForm(name); form != NoForm {
 		return 5 + int(form)*MaxSignatures + n
 	}
-	if strings.HasPrefix(name, SumsName+".") {
-		return 5 + int(lastForm)*MaxSignatures + MaxSignatures
+	if IsSignature(name) {
+		return unknownForm
 	}
 	return 0
 }
 
+// unknownForm is the rank of signatures whose form this version does not know.
+// They stand last, by name.
+const unknownForm = 5 + int(lastForm)*MaxSignatures + MaxSignatures
+
 // IsSignature reports whether an entry is a signature over SHA256SUMS, and so
 // stands after it and not in it. Its form may be one that this version does not
 // know.
-func IsSignature(name string) bool { return strings.HasPrefix(name, SumsName+".") }
+func IsSignature(name string) bool {
+	return strings.HasPrefix(name, SumsName+".") && safeName.MatchString(name) && !strings.Contains(name, "/")
+}
 
 // IsKnown reports whether version 1 of the format has such an entry.
 func IsKnown(name string) bool { return rank(name) > 0 }

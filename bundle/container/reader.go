@@ -34,7 +34,7 @@ func Scan(ctx context.Context, r io.ReaderAt, size int64) (*Reader, error) {
 	c := &Reader{r: r}
 	seen := make(map[string]bool)
 	var off, pad int64 // pad: zero bytes expected before the next header
-	last := 0
+	last, signatures := 0, 0
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -66,10 +66,15 @@ func Scan(ctx context.Context, r io.ReaderAt, size int64) (*Reader, error) {
 			return nil, fault.Damaged("more than %d entries", MaxEntries)
 		}
 		if k := rank(name); k > 0 {
-			if k < last {
+			if k < last || k == unknownForm && k == last && name < c.entries[len(c.entries)-1].Name {
 				return nil, fault.Damaged("entry %s is out of order", name)
 			}
 			last = k
+		}
+		if IsSignature(name) {
+			if signatures++; signatures > MaxSignatureEntries {
+				return nil, fault.Damaged("more than %d signatures", MaxSignatureEntries)
+			}
 		}
 		c.modified = mod
 		seen[name] = true

@@ -144,6 +144,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers *signing, src 
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
+		a.warnExpired(arg, kindOf(r), r.Header())
 		b.readers = append(b.readers, r)
 		b.all.AddBundle(arg, r)
 		b.used = append(b.used, usedBase{arg, kindOf(r), r.Header().ID})

@@ -144,23 +144,21 @@ func (o *copyOptions) reading(args []string, to string) (connection, error) {
 }
 
 // wrote tells what was copied to a place.
-func (a *app) wrote(to string, plan *transport.Plan, p transport.Properties, who []signer, done string) error {
+func (a *app) wrote(to string, plan *transport.Plan, p transport.Properties, by *vouched, done string) error {
 	v := struct {
 		copyResult
-		Place        string   `json:"place"`
-		Signers      []signer `json:"signers,omitempty"`
-		Copied       int      `json:"copiedBlobs"`
-		CopiedBytes  int64    `json:"copiedBytes"`
-		Skipped      int      `json:"skippedBlobs"`
-		SkippedBytes int64    `json:"skippedBytes"`
-	}{copyResult: newCopyResult(plan), Place: to, Signers: who}
+		Place        string `json:"place"`
+		Copied       int    `json:"copiedBlobs"`
+		CopiedBytes  int64  `json:"copiedBytes"`
+		Skipped      int    `json:"skippedBlobs"`
+		SkippedBytes int64  `json:"skippedBytes"`
+		vouchedResult
+	}{copyResult: newCopyResult(plan), Place: to, vouchedResult: by.result()}
 	v.CopiedBytes, v.SkippedBytes = plan.Bytes()
 	v.Copied, v.Skipped = plan.Blobs()
 	a.forgets(p)
 	return a.result(v, func(w io.Writer) {
-		if who != nil {
-			printSigners(w, who)
-		}
+		by.print(w)
 		for _, i := range v.Images {
 			i.printLoaded(w)
 		}

@@ -54,7 +54,7 @@ func isUpdate(r *bundle.Reader) bool { return r.Index().Chunks.Own() < r.Index()
 
 // openEarlier opens what --base names for a bundle, if that is an update. They
 // are verified as the bundle was.
-func (a *app) openEarlier(ctx context.Context, r *bundle.Reader, f earlierFlags, trust trustFlags) (_ *earlier, err error) {
+func (a *app) openEarlier(ctx context.Context, r *bundle.Reader, f earlierFlags, d *decision) (_ *earlier, err error) {
 	e := &earlier{Bases: bale.NewBases("")}
 	if !isUpdate(r) {
 		if len(f.paths) > 0 {
@@ -67,12 +67,8 @@ func (a *app) openEarlier(ctx context.Context, r *bundle.Reader, f earlierFlags,
 			err = errors.Join(err, e.close())
 		}
 	}()
-	keys, err := trust.keyring()
-	if err != nil {
-		return nil, err
-	}
 	for _, path := range f.paths {
-		if err := a.addEarlier(ctx, e, path, verify.TrustAny(keys...), trust.insecure); err != nil {
+		if err := a.addEarlier(ctx, e, path, d.trust(), d.insecure); err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}
 	}

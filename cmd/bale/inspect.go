@@ -39,7 +39,7 @@ SHA256SUMS lists (with --json, which ones), and which keys claim to have signed 
 		Example: "  bale inspect --key bale.pub app.bale\n  bale inspect --key bale.pub --blobs app.bale\n  bale inspect app.bale",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(trust.keys) == 0 && !trust.insecure {
+			if !trust.named() && !trust.insecure {
 				if blobs {
 					return fault.WithHint(fault.Usage("--blobs shows what is only known of a verified bundle"), "give the sender's public key: --key bale.pub")
 				}
@@ -140,11 +140,13 @@ type inspected struct {
 }
 
 func (a *app) inspect(cmd *cobra.Command, trust trustFlags, path string, blobs bool) (err error) {
-	file, r, res, err := a.openAs(cmd, path, trust, (*bale.File).TrustIndex)
+	trust.lenient = true
+	o, err := a.openAs(cmd, path, trust, (*bale.File).TrustIndex)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	defer func() { err = errors.Join(err, o.Close()) }()
+	file, r, res := o.file, o.r, o.res
 	x := r.Index()
 	v := inspected{
 		Bundle: path, Kind: kindOf(r), Size: file.Size(), Header: r.Header(), Signers: signersOf(res), Images: []inspectedImage{},
@@ -286,6 +288,9 @@ func (v *inspected) print(w io.Writer, blobs bool) {
 	}
 	fmt.Fprintf(w, "made %s by %s, id %s\n", v.Header.Created.Format(time.RFC3339), v.Header.Creator, v.Header.ID)
 	if text := order(v.Header); text != "" {
+		fmt.Fprintln(w, text)
+	}
+	if text := expiry(v.Header); text != "" {
 		fmt.Fprintln(w, text)
 	}
 	for _, i := range v.Images {

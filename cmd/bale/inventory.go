@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,7 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 	if err != nil {
 		return err
 	}
-	keys, err := a.loadSigners(ctx, o.out.keys)
+	keys, err := a.loadSigners(ctx, o.out.who)
 	if err != nil {
 		return err
 	}
@@ -102,13 +103,14 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 	}
 	m.finish()
 	v := struct {
-		Inventory string   `json:"inventory"`
-		Size      int64    `json:"size"`
-		Content   int64    `json:"content"` // bytes of layers and configs
-		Blobs     int      `json:"blobs"`
-		Signers   []signer `json:"signers"`
+		Inventory string     `json:"inventory"`
+		Size      int64      `json:"size"`
+		Content   int64      `json:"content"` // bytes of layers and configs
+		Blobs     int        `json:"blobs"`
+		Expires   *time.Time `json:"expires,omitempty"`
+		Signers   []signer   `json:"signers"`
 		copyResult
-	}{Inventory: o.out.path, Size: sink.Size(), Signers: keys.who(), copyResult: newCopyResult(plan)}
+	}{Inventory: o.out.path, Expires: o.out.until, Size: sink.Size(), Signers: keys.who(), copyResult: newCopyResult(plan)}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
 	return a.result(v, func(w io.Writer) {
@@ -117,6 +119,9 @@ func (a *app) inventory(ctx context.Context, o inventoryOptions, args []string) 
 		}
 		fmt.Fprintf(w, "%s: inventory of %s, %s in %s, listed in %s\n", o.out.path, count(len(v.Images), "image"),
 			size(v.Content), count(v.Blobs, "blob"), size(v.Size))
+		if text := expiry(bundle.Header{Expires: v.Expires}); text != "" {
+			fmt.Fprintln(w, text)
+		}
 		printWho(w, v.Signers)
 	})
 }

@@ -3,18 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 
 	"github.com/spf13/cobra"
 
 	"bale/bundle"
 	"bale/bundle/fault"
-	"bale/sign"
+	"bale/sign/kms"
 	"bale/transport/bale"
 	"bale/transport/tarfile"
 	"bale/verify"
+	"bale/verify/certificate"
+	"bale/verify/keyring"
 )
 
 // stdinName is what errors call what comes through a pipe.
@@ -22,88 +22,94 @@ const stdinName = "standard input"
 
 // trustFlags say whom to believe.
 type trustFlags struct {
-	keys     []string
-	insecure bool
+	keys      []string
+	threshold int
+	certified certifiedFlags
+	policy    policyFlags
+	expiry    expiryFlags
+	insecure  bool
+	images    *imageTrustFlags // whose signatures images must have; nil where nobody looks
+	// lenient is for who only looks at a bundle, or takes content from it that is
+	// known by its digest: who signed is decided, and nothing else.
+	lenient bool
 }
 
 func (f *trustFlags) add(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.keys, "key", nil, "public key `FILE` to verify with; may be given several times, one must have signed")
+	c.Flags().StringArrayVar(&f.keys, "key", nil, "public key `FILE` to verify with: PEM, SSH or OpenPGP; may be given several times, one must have signed")
+	c.Flags().IntVar(&f.threshold, "threshold", 1, "`NUMBER` of different signers among those given who must have signed")
+	f.certified.add(c)
+	f.policy.add(c)
 }
 
 func (f *trustFlags) addInsecure(c *cobra.Command) {
 	c.Flags().BoolVar(&f.insecure, "insecure-skip-verify", false, "take the bundle whoever made it; it is only checked against accidents")
 }
 
-// check refuses what would be ignored, and doing without trust by accident.
+// named reports whether anybody, or a policy, is named to decide by.
+func (f *trustFlags) named() bool {
+	return len(f.keys) > 0 || f.certified.named() || f.policy.path != ""
+}
+
+// check refuses what would be ignored.
 func (f *trustFlags) check() error {
 	switch {
 	case f.insecure && len(f.keys) > 0:
 		return fault.Usage("--key and --insecure-skip-verify exclude each other")
-	case !f.insecure && len(f.keys) == 0:
-		return fault.WithHint(fault.Usage("no key was given to verify the bundle with"),
-			"give the sender's public key: --key bale.pub")
+	case f.insecure && f.certified.named():
+		return fault.Usage("--certificate-identity and --insecure-skip-verify exclude each other")
+	case f.insecure && f.policy.path != "":
+		return fault.Usage("--policy and --insecure-skip-verify exclude each other")
+	case f.threshold < 1:
+		return fault.Usage("--threshold is %d, and at least one must have signed", f.threshold)
 	}
-	return nil
+	if err := f.policy.check(); err != nil {
+		return err
+	}
+	return f.certified.check(f.images != nil && f.images.who != certificate.Identity{})
 }
 
-// keyring loads the keys.
-func (f *trustFlags) keyring() (list []verify.Authority, err error) {
-	for _, k := range f.keys {
-		pub, err := sign.LoadPublicKey(k)
+// readKeys reads the public keys in some files.
+func readKeys(paths []string) (list []verify.Authority, err error) {
+	for _, path := range paths {
+		if kms.IsURI(path) {
+			return nil, fault.WithHint(fault.Usage("%s is a key in a service, and verifying asks nobody over the network", path),
+				"take its public half along: bale public-key --key %s -o FILE", path)
+		}
+		keys, err := keyring.Load(path)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, verify.Key(pub))
+		list = append(list, keys...)
 	}
 	return list, nil
 }
 
-// open opens a bundle, decides about it, and only then parses it. The caller
-// closes the file.
-func (a *app) open(c *cobra.Command, path string, f trustFlags) (*bale.File, *bundle.Reader, *verify.Result, error) {
+// opened is a bundle that was decided about, and then parsed.
+type opened struct {
+	*decision
+	file *bale.File
+	r    *bundle.Reader
+	res  *verify.Result
+}
+
+func (o *opened) Close() error { return o.file.Close() }
+
+// open opens a bundle, decides about it, and only then parses it.
+func (a *app) open(c *cobra.Command, path string, f trustFlags) (*opened, error) {
 	return a.openAs(c, path, f, (*bale.File).Trust)
 }
 
 // openAs is open, for bundles with content or for receipts and inventories too.
-func (a *app) openAs(c *cobra.Command, path string, f trustFlags, open trusting) (*bale.File, *bundle.Reader, *verify.Result, error) {
-	if err := f.check(); err != nil {
-		return nil, nil, nil, err
+func (a *app) openAs(c *cobra.Command, path string, f trustFlags, open trusting) (*opened, error) {
+	d, err := a.newDecision(f)
+	if err != nil {
+		return nil, err
 	}
 	file, err := a.openFile(c.Context(), path)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	r, res, err := a.trust(c, file, f, open)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	return file, r, res, nil
-}
-
-// trust decides about a bundle that is open, and only then parses it. It closes
-// the file if it fails.
-func (a *app) trust(c *cobra.Command, file *bale.File, f trustFlags, open trusting) (_ *bundle.Reader, _ *verify.Result, err error) {
-	defer func() {
-		if err != nil {
-			_ = file.Close() // only read from
-		}
-	}()
-	keys, err := f.keyring()
-	if err != nil {
-		return nil, nil, err
-	}
-	res, err := a.decide(file.Envelope(), verify.TrustAny(keys...), f.insecure)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", file.Path(), err)
-	}
-	r, err := open(file, c.Context(), res)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := bale.Complete(c.Context(), r); err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", file.Path(), err)
-	}
-	return r, res, nil
+	return d.open(c.Context(), file, open)
 }
 
 // openFile opens a bundle file, of which nothing is believed yet. The path - is
@@ -132,14 +138,6 @@ func openBundle(ctx context.Context, path string) (*bale.File, error) {
 	return f, err
 }
 
-func (a *app) decide(e *bundle.Envelope, t verify.Trust, insecure bool) (*verify.Result, error) {
-	if insecure {
-		a.warn("the bundle's signature is not verified")
-		return verify.WithoutSignatureUnsafe(e), nil
-	}
-	return decideFor(e, t)
-}
-
 func decideFor(e *bundle.Envelope, t verify.Trust) (*verify.Result, error) {
 	r, err := verify.Verify(e, t)
 	if errors.Is(err, fault.ErrUnsupported) {
@@ -149,80 +147,8 @@ func decideFor(e *bundle.Envelope, t verify.Trust) (*verify.Result, error) {
 	return r, err
 }
 
-// signer is one line of who signed.
-type signer struct {
-	Fingerprint string `json:"fingerprint"`
-	Algorithm   string `json:"algorithm"`
-}
-
-func newSigner(i sign.Identity) signer { return signer{i.Fingerprint, i.Algorithm} }
-
-func signersOf(r *verify.Result) []signer {
-	out := []signer{}
-	for _, s := range r.Signers() {
-		out = append(out, newSigner(s.Identity))
-	}
-	return out
-}
-
-func printSigners(w io.Writer, list []signer) {
-	for _, s := range list {
-		fmt.Fprintf(w, "signed by %s key %s\n", s.Algorithm, s.Fingerprint)
-	}
-	if len(list) == 0 {
-		fmt.Fprintln(w, "signature not verified")
-	}
-}
-
-// signing is who signs what is written, and what came of it.
-type signing struct {
-	signers []sign.Signer
-	known   []verify.Authority // each of them, as one to verify with
-	made    []*sign.Signature
-}
-
-// loadSigners reads private keys to sign with.
-func (a *app) loadSigners(ctx context.Context, paths []string) (*signing, error) {
-	s := new(signing)
-	seen := make(map[string]bool)
-	for _, p := range paths {
-		k, err := sign.LoadPrivateKey(p, func() ([]byte, error) { return a.password(ctx) })
-		if err != nil {
-			return nil, err
-		}
-		if id := k.Public().ID(); !seen[id] { // one signature by each key
-			seen[id] = true
-			s.signers, s.known = append(s.signers, k), append(s.known, verify.Key(k.Public()))
-		}
-	}
-	return s, nil
-}
-
-// sign is a [bale.Sign].
-func (s *signing) sign(ctx context.Context, sums []byte, add func(sign.Form, []byte) error) (err error) {
-	if s.made, err = sign.All(ctx, s.signers, sums); err != nil {
-		return err
-	}
-	for _, m := range s.made {
-		if err := add(m.Form, m.Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// who is who signed.
-func (s *signing) who() []signer {
-	out := []signer{}
-	for _, m := range s.made {
-		out = append(out, newSigner(m.By))
-	}
-	return out
-}
-
 // trusting returns those who sign, and the keys in some files.
 func (s *signing) trusting(keys []string) ([]verify.Authority, error) {
-	more := trustFlags{keys: keys}
-	list, err := more.keyring()
+	list, err := readKeys(keys)
 	return append(list, s.known...), err
 }

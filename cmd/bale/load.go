@@ -16,6 +16,7 @@ type loadOptions struct {
 	conn    connection
 	trust   trustFlags
 	order   orderFlags
+	signed  imageTrustFlags
 	earlier earlierFlags
 	input   string
 	to      string
@@ -64,7 +65,7 @@ earlier bundles that --base names; which of them has it does not matter, nor in 
 order updates were made. All of it is found and verified before anything is written
 to the target; if something is missing the command says so and exits with 5. What is
 taken from the target is kept meanwhile in TMPDIR.
-` + orderHelp + `
+` + certifiedHelp + policyHelp + "\n" + imageTrustHelp + orderHelp + expiryHelp + `
 
 Every signed bundle with a name is remembered there when it was loaded, even if
 only some of its images were; the number never goes down. It is the same
@@ -83,6 +84,9 @@ a warning.`,
 	o.trust.addInsecure(c)
 	o.order.add(c)
 	o.order.addIgnore(c)
+	o.trust.expiry.add(c)
+	o.trust.policy.addInsecure(c)
+	o.signed.add(c)
 	o.earlier.add(c)
 	f := c.Flags()
 	f.StringVarP(&o.input, "input", "i", "", "bundle `FILE` to load")
@@ -116,6 +120,11 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	if err != nil {
 		return err
 	}
+	o.trust.images = &o.signed
+	d, err := a.newDecision(o.trust)
+	if err != nil {
+		return err
+	}
 	m := a.progress()
 	defer m.finish()
 	m.Phase("verify", 0)
@@ -127,11 +136,12 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		defer func() { err = errors.Join(err, in.images.Close()) }()
 		return a.loadImages(ctx, o, in.images, args, copying, m)
 	}
-	r, res, err := a.trust(cmd, in.bundle, o.trust, (*bale.File).Trust)
+	of, err := d.open(ctx, in.bundle, (*bale.File).Trust)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, in.bundle.Close()) }()
+	defer func() { err = errors.Join(err, of.Close()) }()
+	r, res := of.r, of.res
 	row, err := a.row(o.order, r.Header(), res)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.input, err)
@@ -144,7 +154,7 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		return fmt.Errorf("%s: %w", o.input, err)
 	}
 	src := bale.NewSource(r)
-	bases, err := a.openEarlier(ctx, r, o.earlier, o.trust)
+	bases, err := a.openEarlier(ctx, r, o.earlier, d)
 	if err != nil {
 		return err
 	}
@@ -164,7 +174,14 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		return err
 	}
 	copying.Progress, copying.Foreign = m, o.placing(a, m, copying).foreign
-	copying.Planned = func(p *transport.Plan) error { return a.provide(ctx, r, bases, to, p, m) }
+	by := &vouched{who: signersOf(res)}
+	copying.Planned = func(p *transport.Plan) error {
+		if err := a.provide(ctx, r, bases, to, p, m); err != nil {
+			return err
+		}
+		by.images, err = a.verifyImages(ctx, r, src, images, d.images, d.tell)
+		return err
+	}
 	plan, err := transport.Copy(ctx, requests, to.sink, copying)
 	if err != nil {
 		return err
@@ -173,7 +190,7 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	if err := row.record(ctx); err != nil {
 		return err
 	}
-	return a.wrote(o.to, plan, to.sink.Properties(), signersOf(res), "loaded")
+	return a.wrote(o.to, plan, to.sink.Properties(), by.ruled(d), "loaded")
 }
 
 func (o *loadOptions) placing(a *app, m *meter, copying transport.Options) *placing {
@@ -208,7 +225,7 @@ func (a *app) loadImages(ctx context.Context, o loadOptions, src transport.Sourc
 		return err
 	}
 	m.finish()
-	return a.wrote(o.to, plan, to.sink.Properties(), []signer{}, "loaded")
+	return a.wrote(o.to, plan, to.sink.Properties(), &vouched{who: []signer{}}, "loaded")
 }
 
 // chosen returns the images that were named, or all.

@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -25,12 +27,40 @@ type sharing struct{ m *testing.M }
 func (s sharing) Run() int {
 	// What one test finds out another must not know, and the user's own folder
 	// is none of ours.
-	for name, value := range map[string]string{cacheEnv: noCache, stateEnv: noState} {
+	dir, err := os.MkdirTemp("", "bale-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a few kilobytes
+	keysDir = filepath.Join(dir, "keys")
+	for name, value := range map[string]string{cacheEnv: noCache, stateEnv: noState, "XDG_CONFIG_HOME": filepath.Join(dir, "config")} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}
 	}
 	return parts.Main(s.m)
+}
+
+// keysDir is where the test keys are as keys should be: for their owner only,
+// which git does not keep.
+var keysDir string
+
+// copyKeys copies them when the first is needed.
+var copyKeys = sync.OnceValue(func() error {
+	if err := os.CopyFS(keysDir, os.DirFS(keysSource())); err != nil {
+		return err
+	}
+	return filepath.WalkDir(keysDir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o600)
+	})
+})
+
+func keysSource() string {
+	_, here, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(here), "..", "..", "testdata", "keys")
 }
 
 // testdata returns the absolute path of something in the project's testdata.
@@ -41,6 +71,12 @@ func testdata(t testing.TB, elem ...string) string {
 		t.Fatal("no caller")
 	}
 	p := filepath.Join(append([]string{filepath.Dir(here), "..", "..", "testdata"}, elem...)...)
+	if elem[0] == "keys" {
+		if err := copyKeys(); err != nil {
+			t.Fatal(err)
+		}
+		p = filepath.Join(append([]string{keysDir}, elem[1:]...)...)
+	}
 	if _, err := os.Stat(p); err != nil {
 		t.Fatal(err)
 	}

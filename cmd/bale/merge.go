@@ -85,7 +85,7 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 	if err != nil {
 		return fault.Usage("--level: %w", err)
 	}
-	keys, err := a.loadSigners(ctx, o.out.keys)
+	keys, err := a.loadSigners(ctx, o.out.who)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 	}
 	m.finish()
 	kept.warn(a)
-	return a.saved(o.out.path, sink, plan, keys.who(), bundle.Header{Name: string(o.place.name), Sequence: sequence}, nil)
+	return a.saved(o.out.path, sink, plan, keys.who(), bundle.Header{Name: string(o.place.name), Sequence: sequence, Expires: o.out.until}, nil)
 }
 
 // merging is bundles that are made one, while they are in use.

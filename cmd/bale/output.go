@@ -5,10 +5,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"bale/bundle/container"
 	"bale/bundle/fault"
 	"bale/transport/bale"
 )
@@ -16,16 +16,19 @@ import (
 // outputFlags say what bundle is to be written and who signs it.
 type outputFlags struct {
 	path     string
-	keys     []string
+	who      signingFlags
 	unsigned bool
 	force    bool
+	expires  expiresFlag
+	until    *time.Time // when it expires; sink finds out
 }
 
 func (f *outputFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVarP(&f.path, "output", "o", "", "`FILE` to write; - is standard output")
-	fl.StringArrayVar(&f.keys, "key", nil, "private key `FILE` to sign with; may be given several times")
+	f.who.add(c)
 	fl.BoolVar(&f.unsigned, "unsigned", false, "do not sign")
+	fl.Var(&f.expires, "expires", "`WHEN` verify and load are to refuse it: after a span such as 90d, 12h or 2w, or at 2026-12-31 or 2026-12-31T18:00:00Z")
 	fl.BoolVar(&f.force, "force", false, "replace the output file if it is there")
 }
 
@@ -34,15 +37,13 @@ func (f *outputFlags) check(example string) error {
 	switch {
 	case f.path == "":
 		return fault.WithHint(fault.Usage("no output file was given"), "for example: -o %s", example)
-	case f.unsigned && len(f.keys) > 0:
+	case f.unsigned && !f.who.none():
 		return fault.Usage("--key and --unsigned exclude each other")
-	case len(f.keys) > container.MaxSignatures:
-		return fault.Usage("%d keys are more than the %d that a bundle can be signed with", len(f.keys), container.MaxSignatures)
-	case !f.unsigned && len(f.keys) == 0:
+	case !f.unsigned && f.who.none():
 		return fault.WithHint(fault.Usage("no key was given to sign the bundle with"),
 			"make one with bale keygen and give --key bale.key, or say --unsigned")
 	}
-	return nil
+	return f.who.check()
 }
 
 // dir is the folder for what is on its way to the output.
@@ -64,6 +65,10 @@ func (f *outputFlags) sink(a *app, signers *signing, o bale.SinkOptions) (*bale.
 			return nil, err
 		}
 	}
+	if f.until, err = f.expires.of(created); err != nil {
+		return nil, err
+	}
+	o.Writer.Expires = f.until
 	o.Path, o.Overwrite, o.Sign, o.Fixed = f.path, f.force, signers.sign, fixed
 	o.Writer.Created, o.Writer.Creator = created, "bale "+version
 	s, err := bale.NewSink(o)

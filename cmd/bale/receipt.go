@@ -46,11 +46,13 @@ func (a *app) receipt(cmd *cobra.Command, trust trustFlags, output string, force
 	if output == "" {
 		return fault.WithHint(fault.Usage("no output file was given"), "for example: -o app.receipt")
 	}
-	file, r, res, err := a.open(cmd, path, trust)
+	trust.lenient = true
+	o, err := a.open(cmd, path, trust)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	defer func() { err = errors.Join(err, o.Close()) }()
+	file, r, res := o.file, o.r, o.res
 	if sameFile(path, output) {
 		return fault.Usage("%s is the bundle itself, and would be lost", output)
 	}

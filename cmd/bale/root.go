@@ -80,7 +80,7 @@ Places of images:
 	}
 	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing but errors and results")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fault.Usage("%w", err) })
-	root.AddCommand(newSave(a), newLoad(a), newCopy(a), newVerify(a), newInspect(a), newReceipt(a), newInventory(a), newMerge(a), newProbe(a), newKeygen(a), newVersion(a))
+	root.AddCommand(newSave(a), newSign(a), newLoad(a), newCopy(a), newVerify(a), newPolicy(a), newInspect(a), newReceipt(a), newInventory(a), newMerge(a), newProbe(a), newKeygen(a), newPublicKeyCommand(a), newTrustedRoot(a), newVersion(a))
 	// The library adds these two when it runs, too late for what follows.
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -146,7 +146,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	if o.format != bundleFormat {
 		return a.saveArchive(ctx, o, args, copying)
 	}
-	keys, err := a.loadSigners(ctx, o.out.keys)
+	keys, err := a.loadSigners(ctx, o.out.who)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (a *app) save(ctx context.Context, o saveOptions, args []string) (err error
 	}
 	m.finish()
 	kept.warn(a)
-	return a.saved(o.out.path, sink, plan, keys.who(), bundle.Header{Name: opts.Writer.Name, Sequence: sequence}, bases.used)
+	return a.saved(o.out.path, sink, plan, keys.who(), bundle.Header{Name: opts.Writer.Name, Sequence: sequence, Expires: o.out.until}, bases.used)
 }
 
 // requests resolves the arguments to images.
@@ -247,6 +247,7 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		Size     int64      `json:"size"`
 		Name     string     `json:"name,omitempty"`
 		Sequence uint64     `json:"sequence,omitempty"`
+		Expires  *time.Time `json:"expires,omitempty"`
 		Content  int64      `json:"content"` // bytes of layers and configs
 		Blobs    int        `json:"blobs"`
 		Apart    int        `json:"blobsTakenApart"` // of these
@@ -255,7 +256,7 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 		Bases    []usedBase `json:"bases,omitempty"`
 		Signers  []signer   `json:"signers"`
 		copyResult
-	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Apart: sink.Apart(), Bases: bases, Signers: who}
+	}{Bundle: path, Size: sink.Size(), Name: place.Name, Sequence: place.Sequence, Expires: place.Expires, Apart: sink.Apart(), Bases: bases, Signers: who}
 	v.Content, _ = plan.Bytes()
 	v.Blobs, _ = plan.Blobs()
 	v.copyResult = newCopyResult(plan)
@@ -273,6 +274,9 @@ func (a *app) saved(path string, sink *bale.Sink, plan *transport.Plan, who []si
 			fmt.Fprintf(w, "builds on %s %s (id %s)\n", b.Kind, b.Base, b.ID)
 		}
 		if text := order(place); text != "" {
+			fmt.Fprintln(w, text)
+		}
+		if text := expiry(place); text != "" {
 			fmt.Fprintln(w, text)
 		}
 		printWho(w, who)

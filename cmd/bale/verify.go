@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ import (
 func newVerify(a *app) *cobra.Command {
 	var trust trustFlags
 	var expected orderFlags
+	var signed imageTrustFlags
 	var bases earlierFlags
 	var there thereFlags
 	c := &cobra.Command{
@@ -34,15 +36,20 @@ be rebuilt from that alone, and it is said how many blobs need a base.
 With --at the place that the bundle was loaded into is read as well, every byte of
 it: each image must be there under its name, with every manifest and blob as its digest
 says. Exit code 5 tells that something is missing, 3 that something is another.
-` + orderHelp,
+` + certifiedHelp + policyHelp + "\n" + imageTrustHelp + orderHelp + expiryHelp,
 		Example: "  bale verify --key bale.pub app.bale\n  bale verify --key bale.pub --name edge edge.bale\n  bale verify --key bale.pub --base app.bale update.bale",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			trust.images = &signed
 			return a.verify(cmd, trust, expected, bases, there, args[0])
 		},
 	}
 	trust.add(c)
 	expected.add(c)
+	trust.expiry.add(c)
+	trust.policy.addInsecure(c)
+	signed.add(c)
+	signed.addImages(c)
 	bases.add(c)
 	there.add(c)
 	a.jsonFlag(c)
@@ -50,11 +57,12 @@ says. Exit code 5 tells that something is missing, 3 that something is another.
 }
 
 func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, earlier earlierFlags, there thereFlags, path string) (err error) {
-	file, r, res, err := a.open(cmd, path, trust)
+	o, err := a.open(cmd, path, trust)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
+	defer func() { err = errors.Join(err, o.Close()) }()
+	r, res := o.r, o.res
 	row, err := a.row(expected, r.Header(), res)
 	if err == nil {
 		err = row.check()
@@ -62,7 +70,7 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	bases, err := a.openEarlier(cmd.Context(), r, earlier, trust)
+	bases, err := a.openEarlier(cmd.Context(), r, earlier, o.decision)
 	if err != nil {
 		return err
 	}
@@ -75,6 +83,12 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 	}
 	m := a.progress()
 	defer m.finish()
+	src := bale.NewSource(r)
+	src.BuildOn(bases.Bases)
+	by := (&vouched{who: signersOf(res)}).ruled(o.decision)
+	if by.images, err = a.verifyImages(cmd.Context(), r, src, nil, o.images, o.tell); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
 	m.Phase("verify", r.PackBytes())
 	if err := r.Check(cmd.Context(), m.Add); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -94,25 +108,29 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	v := struct {
-		Bundle   string   `json:"bundle"`
-		ID       string   `json:"id"`
-		Name     string   `json:"name,omitempty"`
-		Sequence uint64   `json:"sequence,omitempty"`
-		Sums     string   `json:"sums"`
-		Signers  []signer `json:"signers"`
+		Bundle   string     `json:"bundle"`
+		ID       string     `json:"id"`
+		Name     string     `json:"name,omitempty"`
+		Sequence uint64     `json:"sequence,omitempty"`
+		Expires  *time.Time `json:"expires,omitempty"`
+		Sums     string     `json:"sums"`
 		counts
 		Packs  int     `json:"packs"`
 		Blobs  int     `json:"blobs"`
 		Update bool    `json:"update"`
 		Left   int     `json:"blobsNotRebuilt"` // because they need a base
 		At     *proven `json:"at,omitempty"`
+		vouchedResult
 	}{
-		path, r.Header().ID, r.Header().Name, r.Header().Sequence, res.SumsDigest().String(), signersOf(res),
-		has, len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left, at,
+		path, r.Header().ID, r.Header().Name, r.Header().Sequence, r.Header().Expires, res.SumsDigest().String(),
+		has, len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left, at, by.result(),
 	}
 	return a.result(v, func(w io.Writer) {
-		printSigners(w, v.Signers)
+		by.print(w)
 		if text := order(r.Header()); text != "" {
+			fmt.Fprintln(w, text)
+		}
+		if text := expiry(r.Header()); text != "" {
 			fmt.Fprintln(w, text)
 		}
 		whole := "complete and unaltered"

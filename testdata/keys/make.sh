@@ -31,20 +31,31 @@ for k in ed25519 rsa; do
 	COSIGN_PASSWORD=$pass cosign import-key-pair --key "$k.pem" --output-key-prefix "$k"
 done
 
+# ECDSA on the larger curves: plain, encrypted, and as cosign keeps them.
+for curve in secp384r1 secp521r1; do
+	openssl ecparam -name "$curve" -genkey -noout -out "$curve.pem"
+	openssl pkcs8 -topk8 -v2 aes-256-cbc -passout "pass:$pass" -in "$curve.pem" -out "$curve-encrypted.pem"
+	COSIGN_PASSWORD=$pass cosign import-key-pair --key "$curve.pem" --output-key-prefix "$curve"
+done
+
 # Keys that bale must refuse.
 openssl genrsa -traditional -out rsa1024.pem 1024
 openssl pkey -in rsa1024.pem -pubout -out rsa1024.pub
-for curve in secp384r1 secp256k1 secp224r1; do
+for curve in secp256k1 secp224r1; do
 	openssl ecparam -name "$curve" -genkey -noout -out "$curve.pem"
 	openssl pkey -in "$curve.pem" -pubout -out "$curve.pub"
 done
 openssl genpkey -algorithm x25519 -out x25519.pem
 openssl pkey -in x25519.pem -pubout -out x25519.pub
+openssl dsaparam -genkey -noout -out dsa.pem 2048
+openssl pkey -in dsa.pem -pubout -out dsa.pub
+openssl genpkey -algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048 -out rsa-pss.pem
+openssl pkey -in rsa-pss.pem -pubout -out rsa-pss.pub
 openssl req -x509 -new -key sec1.pem -subj /CN=bale-test -days 36500 -out certificate.pem
 
 # A message and what cosign signs over it.
 echo "0000000000000000000000000000000000000000000000000000000000000000  index.zst" >message
-for k in ecdsa ed25519 rsa; do
+for k in ecdsa ed25519 rsa secp384r1 secp521r1; do
 	COSIGN_PASSWORD=$pass cosign sign-blob --key "$k.key" --bundle "$k.sigstore.json" \
 		--tlog-upload=false --use-signing-config=false -y message
 done

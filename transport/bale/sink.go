@@ -132,6 +132,9 @@ func (s *Sink) Start(ctx context.Context, plan *transport.Plan) error {
 	s.planned = make(map[string]transport.Planned)
 	h := sha256.New()
 	fmt.Fprintf(h, "%d %s %q %d\n", s.o.Writer.Created.Unix(), s.o.Writer.Level, s.o.Writer.Name, s.o.Writer.Sequence)
+	if t := s.o.Writer.Expires; t != nil {
+		fmt.Fprintln(h, "expires", t.Unix())
+	}
 	for _, r := range s.o.Writer.Bases {
 		fmt.Fprintln(h, r.Header().ID)
 	}

@@ -22,6 +22,7 @@ type File struct {
 	f        *os.File
 	name     string
 	size     int64
+	info     os.FileInfo // when it was opened
 	envelope *bundle.Envelope
 }
 
@@ -59,7 +60,7 @@ func (f *File) scan(ctx context.Context) error {
 	if err := checkRegular(fi); err != nil {
 		return err
 	}
-	f.size = fi.Size()
+	f.size, f.info = fi.Size(), fi
 	f.envelope, err = bundle.Scan(ctx, f.f, f.size)
 	return err
 }

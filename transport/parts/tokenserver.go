@@ -3,7 +3,6 @@ package parts
 import (
 	"crypto/ecdsa"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -204,29 +203,11 @@ func (s *TokenServerPart) access(r TokenRequest) (list []tokenAccess, whole bool
 	return list, whole
 }
 
-// sign returns a JSON web token (RFC 7519) that ends at a time.
+// sign returns a token that ends at a time.
 func (s *TokenServerPart) sign(user string, access []tokenAccess, end time.Time) (string, error) {
-	head, err := json.Marshal(map[string]any{
-		"typ": "JWT", "alg": "ES256", "x5c": []string{base64.StdEncoding.EncodeToString(s.cert)},
-	})
-	if err != nil {
-		return "", err
-	}
 	begin := end.Add(-time.Hour).Unix()
-	claims, err := json.Marshal(map[string]any{
+	return signJWT(s.key, map[string]any{"x5c": []string{base64.StdEncoding.EncodeToString(s.cert)}}, map[string]any{
 		"iss": tokenIssuer, "sub": user, "aud": tokenService, "exp": end.Unix(),
 		"nbf": begin, "iat": begin, "jti": rand.Text(), "access": access,
 	})
-	if err != nil {
-		return "", err
-	}
-	enc := base64.RawURLEncoding
-	text := enc.EncodeToString(head) + "." + enc.EncodeToString(claims)
-	sum := sha256.Sum256([]byte(text))
-	x, y, err := ecdsa.Sign(rand.Reader, s.key, sum[:])
-	if err != nil {
-		return "", err
-	}
-	signature := append(x.FillBytes(make([]byte, 32)), y.FillBytes(make([]byte, 32))...)
-	return text + "." + enc.EncodeToString(signature), nil
 }

@@ -26,9 +26,13 @@ func Load(path string) ([]verify.Authority, error) {
 
 // Parse is [Load] for the content of a file.
 func Parse(data []byte) ([]verify.Authority, error) {
-	k, err := sign.ParsePublicKey(data)
+	keys, err := Keys(data)
 	if err != nil {
 		return nil, err
 	}
-	return verify.Keys(k), nil
+	list := make([]verify.Authority, len(keys))
+	for i, k := range keys {
+		list[i] = k.Authority
+	}
+	return list, nil
 }

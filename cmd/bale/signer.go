@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"bale/sign"
+	"bale/verify"
+)
+
+// signer is one of who signed.
+type signer struct {
+	Kind        string     `json:"kind"`
+	Algorithm   string     `json:"algorithm,omitempty"`
+	Fingerprint string     `json:"fingerprint,omitempty"`
+	Subject     string     `json:"subject,omitempty"`
+	Issuer      string     `json:"issuer,omitempty"`
+	Entry       string     `json:"entry,omitempty"` // of the bundle
+	Times       []signedAt `json:"times,omitempty"`
+	Evidence    []string   `json:"evidence,omitempty"`
+	Roles       []string   `json:"roles,omitempty"` // and rules, that it counted for
+
+	who string
+}
+
+// signedAt is when something was signed, as somebody says.
+type signedAt struct {
+	Time   time.Time `json:"time"`
+	Source string    `json:"source"`
+	Proven bool      `json:"proven"` // by somebody else than the signer
+}
+
+func newSigner(i sign.Identity) signer {
+	return signer{
+		Kind: string(i.Kind), Algorithm: i.Algorithm, Fingerprint: i.Fingerprint,
+		Subject: i.Subject, Issuer: i.Issuer, who: i.String(),
+	}
+}
+
+// signersOf lists who is known to have signed.
+func signersOf(r *verify.Result) []signer { return verifiedSigners(r.Signers()) }
+
+func verifiedSigners(list []verify.Signer) []signer {
+	out := []signer{}
+	for _, s := range list {
+		one := newSigner(s.Identity)
+		one.Entry, one.Evidence, one.Roles = s.Entry, s.Evidence, s.Roles
+		for _, t := range s.Times {
+			one.Times = append(one.Times, signedAt{t.At.UTC(), t.Source, t.Proven})
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+func printSigners(w io.Writer, list []signer) {
+	for _, s := range list {
+		text := "signed by " + verify.Clip(s.who)
+		if len(s.Roles) > 0 {
+			text += " [" + strings.Join(s.Roles, ", ") + "]"
+		}
+		fmt.Fprintln(w, text)
+		for _, t := range s.Times {
+			says := "proven by"
+			if !t.Proven {
+				says = "as says"
+			}
+			fmt.Fprintf(w, "  on %s, %s %s\n", t.Time.Format("2006-01-02 15:04:05 UTC"), says, verify.Clip(t.Source))
+		}
+		for _, e := range s.Evidence {
+			fmt.Fprintf(w, "  %s\n", verify.Clip(e))
+		}
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(w, "signature not verified")
+	}
+}
