@@ -93,6 +93,11 @@ func TestFormatKeysAndTrustNeedNoClient(t *testing.T) {
 	}
 	for _, p := range packages(t, "bale/bundle/...", "bale/sign/...", "bale/verify/...") {
 		for _, dep := range p.Deps {
+			// Rekor's client reads signatures of all kinds; the library for PKCS #7
+			// has flags of its own.
+			if p.ImportPath == "bale/sign/sigstore" && below(dep, "github.com/spf13") && !slices.Contains(p.Imports, dep) {
+				continue
+			}
 			if below(dep, banned...) && dep != ggcr+"/pkg/name" {
 				t.Errorf("%s needs %s", p.ImportPath, dep)
 			}

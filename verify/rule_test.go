@@ -122,11 +122,11 @@ func TestAlternatives(t *testing.T) {
 	wantSteps := []string{
 		"pass " + sig0 + ": signed by SSH key a",
 		"pass " + sig1 + ": signed by SSH key b",
-		"pass rule edge: all of a, b: signed by 2 of 2",
-		"FAIL rule edge: c: signed by nobody",
-		"pass rule core: b: signed by them",
-		"pass rule lab: b: signed by them",
-		"pass rule lab: a: signed by them",
+		"pass rule edge: needs all of a, b, has 2",
+		"FAIL rule edge: needs c, who did not sign",
+		"pass rule core: needs b, who signed",
+		"pass rule lab: needs b, who signed",
+		"pass rule lab: needs a, who signed",
 	}
 	if strings.Join(steps, "\n") != strings.Join(wantSteps, "\n") {
 		t.Errorf("explained as\n%s", strings.Join(steps, "\n"))
@@ -134,7 +134,7 @@ func TestAlternatives(t *testing.T) {
 
 	trust.Alternatives = trust.Alternatives[:1]
 	_, err = bySSH(t, trust)
-	if !errors.Is(err, fault.ErrUntrusted) || !strings.Contains(err.Error(), "rule edge: needs c, has 0") {
+	if !errors.Is(err, fault.ErrUntrusted) || !strings.Contains(err.Error(), "rule edge: needs c, who did not sign") {
 		t.Errorf("not all who must: %v", err)
 	}
 	for _, none := range []verify.Trust{{}, {Alternatives: []verify.Alternative{{}}}, {Alternatives: []verify.Alternative{{Rules: []verify.Rule{{}}}}}} {

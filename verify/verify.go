@@ -143,11 +143,11 @@ func (a Alternative) lacks(x *examined, t Trust) []string {
 	for _, r := range a.Rules {
 		n, missing := r.met(x.found)
 		if n >= r.need() {
-			t.explain(Passed, "%s%s: signed by %s", in, r.describe(), countOf(n, len(r.Of)))
+			t.explain(Passed, "%sneeds %s, %s", in, r.describe(), r.has(n))
 			continue
 		}
-		t.explain(Failed, "%s%s: signed by %s", in, r.describe(), countOf(n, len(r.Of)))
-		text := fmt.Sprintf("%sneeds %s, has %d", in, r.describe(), n)
+		t.explain(Failed, "%sneeds %s, %s", in, r.describe(), r.has(n))
+		text := fmt.Sprintf("%sneeds %s, %s", in, r.describe(), r.has(n))
 		if n > 0 && len(missing) > 0 {
 			var names []string
 			for _, m := range missing {
@@ -160,11 +160,12 @@ func (a Alternative) lacks(x *examined, t Trust) []string {
 	return list
 }
 
-func countOf(n, of int) string {
-	if of == 1 {
-		return [...]string{"nobody", "them"}[min(n, 1)]
+// has says how much of a rule is met.
+func (r Rule) has(n int) string {
+	if len(r.Of) == 1 {
+		return [...]string{"who did not sign", "who signed"}[min(n, 1)]
 	}
-	return fmt.Sprintf("%d of %d", n, of)
+	return fmt.Sprintf("has %d", n)
 }
 
 // refuse is the refusal of a bundle that was not signed by whom trust asks for.

@@ -142,7 +142,7 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	}
 	defer func() { err = errors.Join(err, of.Close()) }()
 	r, res := of.r, of.res
-	row, err := a.row(o.order, r.Header(), res)
+	row, err := a.row(o.order, r.Header(), res, d.policy != nil)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.input, err)
 	}

@@ -111,7 +111,8 @@ func order(h bundle.Header) string {
 const orderHelp = `
 With --name the bundle must carry that name, and a sequence number above that of
 the last one that was loaded under it, or be that very bundle again: an old bundle
-is still well signed. What was loaded last stands in the file that BALE_STATE names,
+is still well signed. Where a policy decides, the number must be so for the name that the
+bundle carries. What was loaded last stands in the file that BALE_STATE names,
 or in bale/loaded.json in XDG_STATE_HOME or ~/.local/state; whoever can write that
 file can have old bundles taken.`
 
@@ -126,7 +127,7 @@ func (f *orderFlags) add(c *cobra.Command) {
 }
 
 func (f *orderFlags) addIgnore(c *cobra.Command) {
-	c.Flags().BoolVar(&f.ignore, "insecure-ignore-sequence", false, "with --name: take the bundle although a newer one was loaded")
+	c.Flags().BoolVar(&f.ignore, "insecure-ignore-sequence", false, "with --name or a policy: take the bundle although a newer one was loaded")
 }
 
 // check refuses what would say nothing.
@@ -134,8 +135,6 @@ func (f *orderFlags) check(trust trustFlags) error {
 	switch {
 	case f.name != "" && trust.insecure:
 		return fault.Usage("--name and --insecure-skip-verify exclude each other: anybody can write a name into a bundle")
-	case f.ignore && f.name == "":
-		return fault.Usage("--insecure-ignore-sequence says nothing without --name")
 	}
 	return nil
 }
@@ -153,7 +152,7 @@ type row struct {
 	a       *app
 	state   *verify.State
 	this    verify.Loaded
-	wanted  bool // by --name; if not, it is only kept in mind
+	wanted  bool // by --name or a policy; if not, it is only kept in mind
 	ignore  bool
 	broken  bool // the state is of no use, which was said
 	release func()
@@ -161,7 +160,13 @@ type row struct {
 
 // row looks up the row that a trusted bundle belongs to, which is the one that
 // was asked for.
-func (a *app) row(f orderFlags, h bundle.Header, res *verify.Result) (*row, error) {
+//
+// A policy decides by the name, so by it the order matters as if the name had
+// been asked for.
+func (a *app) row(f orderFlags, h bundle.Header, res *verify.Result, byPolicy bool) (*row, error) {
+	if f.ignore && f.name == "" && !byPolicy {
+		return nil, fault.Usage("--insecure-ignore-sequence says nothing without --name or a policy")
+	}
 	this, err := verify.NewLoaded(h, res, time.Now())
 	switch {
 	case err != nil && f.name == "":
@@ -177,18 +182,21 @@ func (a *app) row(f orderFlags, h bundle.Header, res *verify.Result) (*row, erro
 		if f.name != "" {
 			return nil, fault.Usage("--name needs to know what was loaded last, and %s=%s remembers nothing", stateEnv, noState)
 		}
+		if byPolicy {
+			a.warn(fmt.Sprintf("%s=%s remembers nothing, so an old bundle is taken for a new one until the policy says it is too old", stateEnv, noState))
+		}
 		return nil, nil
 	case "":
 		if path, err = verify.UserState(); err != nil {
 			err = fault.WithHint(err, "name a file in %s", stateEnv)
-			if f.name != "" {
+			if f.name != "" || byPolicy {
 				return nil, err
 			}
 			a.warn(fmt.Sprintf("cannot remember that sequence %d of %s was loaded: %v", this.Sequence, this.Name, err))
 			return nil, nil
 		}
 	}
-	return &row{a: a, state: verify.NewState(path), this: this, wanted: f.name != "", ignore: f.ignore}, nil
+	return &row{a: a, state: verify.NewState(path), this: this, wanted: f.name != "" || byPolicy, ignore: f.ignore}, nil
 }
 
 // reserve keeps others from loading bundles of the name until end is called, if

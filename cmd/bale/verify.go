@@ -63,7 +63,7 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 	}
 	defer func() { err = errors.Join(err, o.Close()) }()
 	r, res := o.r, o.res
-	row, err := a.row(expected, r.Header(), res)
+	row, err := a.row(expected, r.Header(), res, o.policy != nil)
 	if err == nil {
 		err = row.check()
 	}

@@ -1,6 +1,9 @@
 package keyring
 
 import (
+	"bytes"
+
+	"bale/bundle/fault"
 	"bale/sign"
 	"bale/sign/openpgp"
 	"bale/sign/ssh"
@@ -42,6 +45,12 @@ func Keys(data []byte) ([]Key, error) {
 	k, err := sign.ParsePublicKey(data)
 	if err != nil {
 		return nil, err
+	}
+	// What stands around a PEM block is passed over, and a key must not be.
+	for line := range bytes.Lines(data) {
+		if ssh.IsPublicKey(line) {
+			return nil, fault.WithHint(fault.Usage("holds a key in PEM form and an SSH key"), "keep one form of key in a file")
+		}
 	}
 	return []Key{{verify.Key(k), k.Identity(), []string{k.ID()}}}, nil
 }

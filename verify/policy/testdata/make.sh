@@ -1,6 +1,8 @@
 #!/bin/sh
 # Makes the keys, certificates and the trusted root that the policies here name.
-# Nothing was signed with them, and the private keys are not kept.
+# Nothing was signed with them, and the private keys are not kept. Of alice, frank
+# and grace there are keys or fingerprints in good/inline.yaml, fingerprint.yaml and
+# openpgp.yaml too, which change with them.
 set -eu
 cd "$(dirname "$0")"
 rm -rf keys
@@ -22,7 +24,6 @@ export GNUPGHOME="$work/gnupg"
 for who in grace heidi; do
   gpg --batch --quiet --passphrase '' --quick-generate-key "$who@corp.example" ed25519 sign never
   gpg --armor --export "$who@corp.example" > keys/$who.asc
-  gpg --list-keys --with-colons "$who@corp.example" | sed -n 's/^fpr:*\([0-9A-F]*\):$/\1/p' > keys/$who.fingerprint
 done
 gpg --armor --export > keys/two.asc
 gpgconf --kill all
