@@ -8,7 +8,7 @@ FUZZTIME ?= 20000x
 STATICCHECK ?= staticcheck
 TESTFLAGS ?=
 
-.PHONY: build demo test race lint fuzz bench bench-update clean
+.PHONY: build demo test vault race lint fuzz bench bench-update clean
 
 build: bin/bale
 
@@ -26,6 +26,10 @@ demo: build
 test:
 	$(GO) test $(TESTFLAGS) -timeout 20m ./...
 	$(GO) test $(TESTFLAGS) -tags kms ./sign/kms
+
+# Key services with a real Vault, which CI leaves out for the time it takes to build.
+vault:
+	PATH="$$(.ci/setup vault):$$PATH" BALE_TEST_REQUIRE=all $(GO) test $(TESTFLAGS) -tags kms,vault ./sign/kms
 
 # Without the packages whose tests drive engines and registries: what they run
 # in parallel is the engine's, which transport's own tests cover. Of package

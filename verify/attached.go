@@ -3,9 +3,12 @@ package verify
 import (
 	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"strings"
 
+	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
 
 	"bale/bundle"
 	"bale/bundle/fault"
@@ -70,9 +73,21 @@ func recognizeSigstore(data, message []byte) (Attached, error) {
 		return Attached{}, fault.WithHint(fault.Untrusted("is over something with the SHA-256 %x, and SHA256SUMS has %x", d.GetDigest(), sum),
 			"sign the SHA256SUMS of this very bundle: bale sign --detach DIR FILE writes it")
 	}
-	a := Attached{Form: sign.Sigstore}
-	if hint := pb.GetVerificationMaterial().GetPublicKey().GetHint(); hint != "" {
-		a.By = "key " + sign.Fingerprint(hint)
+	return Attached{sign.Sigstore, claimedBy(pb)}, nil
+}
+
+// claimedBy says whose signature a Sigstore bundle says it is; "" if it does not.
+func claimedBy(pb *bundlepb.Bundle) string {
+	m := pb.GetVerificationMaterial()
+	if hint := m.GetPublicKey().GetHint(); hint != "" {
+		return "key " + sign.Fingerprint(hint)
 	}
-	return a, nil
+	raw := m.GetCertificate().GetRawBytes()
+	if list := m.GetX509CertificateChain().GetCertificates(); len(list) > 0 {
+		raw = list[0].GetRawBytes()
+	}
+	if c, err := x509.ParseCertificate(raw); err == nil {
+		return "a certificate for " + Clip(strings.Join(cryptoutils.GetSubjectAlternateNames(c), ", "))
+	}
+	return ""
 }

@@ -13,6 +13,7 @@ type Claim struct {
 	Entry string
 	Form  sign.Form // container.NoForm if it is not known
 	Hint  string    // of the key; "" if the entry names none
+	By    string    // whose it says it is, in words; "" if it does not say or cannot be read
 }
 
 // Claims lists the signatures of a bundle without deciding about them. A
@@ -28,6 +29,12 @@ func Claims(env *bundle.Envelope) ([]Claim, error) {
 		if e != nil {
 			c.Form = e.Form
 			c.Hint = e.Sigstore().GetVerificationMaterial().GetPublicKey().GetHint()
+			c.By = claimedBy(e.Sigstore())
+		}
+		if e != nil && e.Form != sign.Sigstore {
+			// One that is malformed in a form that nobody may look at is no error.
+			said, _ := Recognize(sig.Data, env.Sums())
+			c.By = said.By
 		}
 		out = append(out, c)
 	}

@@ -230,14 +230,6 @@ func (d *decision) checkImages(ctx context.Context, r *bundle.Reader) error {
 	return d.rule.CheckImages(images, d.tell)
 }
 
-// ruleName is the rule of the policy that let the bundle through; "" without one.
-func (d *decision) ruleName() string {
-	if d.rule == nil {
-		return ""
-	}
-	return d.rule.String()
-}
-
 // explain tells a step if somebody wants to know.
 func (d *decision) explain(v verify.Verdict, format string, args ...any) {
 	if d.tell != nil {

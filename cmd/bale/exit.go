@@ -14,7 +14,7 @@ const (
 	exitFailed     = 1   // something failed
 	exitUsage      = 2   // the request makes no sense as it was asked
 	exitDamaged    = 3   // a bundle or an image is damaged, or is none
-	exitUntrusted  = 4   // the bundle is not signed by a key that was given, or older than what was loaded
+	exitUntrusted  = 4   // the bundle is not signed by whom it must be, refused by the policy, expired, or older than what was loaded
 	exitIncomplete = 5   // something asked for is not there
 	exitBrokenOff  = 130 // interrupted
 )
@@ -26,7 +26,8 @@ Exit codes:
   1    failed
   2    usage: the command line, or a setting, makes no sense
   3    damaged: cut short, altered, or not a bundle
-  4    not trusted: not signed by a key that was given, or older than what was loaded
+  4    not trusted: not signed by whom it must be, refused by the policy, expired,
+       or older than what was loaded
   5    incomplete: something asked for is missing
   130  interrupted
 `

@@ -67,7 +67,7 @@ func (a *app) inspectEnvelope(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	type claim struct {
-		Entry       string `json:"entry"`
+		signatureClaim
 		Fingerprint string `json:"fingerprint,omitempty"`
 	}
 	v := struct {
@@ -81,7 +81,7 @@ func (a *app) inspectEnvelope(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, c := range claims {
-		one := claim{Entry: c.Entry}
+		one := claim{signatureClaim: newClaim(c)}
 		if c.Hint != "" {
 			one.Fingerprint = sign.Fingerprint(c.Hint)
 		}
@@ -93,11 +93,7 @@ func (a *app) inspectEnvelope(ctx context.Context, path string) (err error) {
 	return a.result(v, func(w io.Writer) {
 		fmt.Fprintf(w, "%s: a bale bundle of %s, not verified\n", path, count(len(v.Entries), "listed file"))
 		for _, c := range v.Claims {
-			if c.Fingerprint == "" {
-				fmt.Fprintf(w, "has a signature without a key (%s)\n", c.Entry)
-				continue
-			}
-			fmt.Fprintf(w, "claims to be signed by key %s (%s)\n", c.Fingerprint, c.Entry)
+			fmt.Fprintln(w, c.signatureClaim)
 		}
 		if len(v.Claims) == 0 {
 			fmt.Fprintln(w, "not signed")

@@ -65,6 +65,11 @@ the same.
   bale save -o app.bale --key bale.key nginx:1.27 docker-daemon:my/app:1.0
   bale load -i app.bale --key bale.pub --to docker://registry.example:5000
 
+A policy on the far side says who must have signed what, and load holds to it:
+  bale policy example > policy.yaml
+  bale sign --key second.key app.bale
+  bale load -i app.bale --policy policy.yaml --to docker://registry.example:5000
+
 What has been loaded need not be carried again:
   bale save -o may.bale --key bale.key --base april.bale nginx:1.27.1
   bale load -i may.bale --key bale.pub --to docker://registry.example:5000

@@ -139,6 +139,10 @@ type signatureClaim struct {
 	By    string `json:"by,omitempty"`
 }
 
+func newClaim(c verify.Claim) signatureClaim {
+	return signatureClaim{Entry: c.Entry, Form: c.Form.String(), By: c.By}
+}
+
 func (c signatureClaim) String() string {
 	if c.By == "" {
 		return fmt.Sprintf("has a signature of %s form (%s)", c.Form, c.Entry)
@@ -255,14 +259,8 @@ func (s *resigning) claim() error {
 		return err
 	}
 	s.result.Claims = []signatureClaim{}
-	for i, c := range claims {
-		one := signatureClaim{Entry: c.Entry, Form: c.Form.String()}
-		if c.Form != container.NoForm {
-			// A malformed one in a form that nobody may look at is left as it is.
-			said, _ := verify.Recognize(s.list[i].Data, s.file.Envelope().Sums())
-			one.By = said.By
-		}
-		s.result.Claims = append(s.result.Claims, one)
+	for _, c := range claims {
+		s.result.Claims = append(s.result.Claims, newClaim(c))
 	}
 	return nil
 }

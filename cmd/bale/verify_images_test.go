@@ -181,6 +181,10 @@ func TestImagesSignedByCosign(t *testing.T) {
 			if attested := len(v.Images[0].Attestations) == 1; attested != (c.more != nil) {
 				t.Errorf("attestations %+v", v.Images[0].Attestations)
 			}
+			words := mustRun(t, append([]string{"verify", "--key", testdata(t, "keys", "ed25519.pub"), "--image-key", testdata(t, "keys", "ecdsa.pub"), file}, c.more...)...)
+			if want := "  signed by " + v.Images[0].Signers[0].Algorithm + " key " + v.Images[0].Signers[0].Fingerprint + "\n"; !strings.Contains(words.out, want) {
+				t.Errorf("says %q, want %q in it", words.out, want)
+			}
 			for _, others := range [][]string{{"ed25519"}, {"secp384r1"}} {
 				if wrong := w.verify(file, others, c.more...).refusal(exitUntrusted); wrong != "" {
 					t.Errorf("by %v: %s", others, wrong)

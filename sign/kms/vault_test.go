@@ -1,3 +1,5 @@
+//go:build vault
+
 package kms_test
 
 import (
