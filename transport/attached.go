@@ -5,6 +5,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/opencontainers/go-digest"
@@ -41,6 +42,26 @@ func AttachedTo(tag string) (d digest.Digest, kind string, ok bool) {
 	}
 	d = digest.NewDigestFromEncoded(digest.Algorithm(m[1]), m[2])
 	return d, m[3], d.Validate() == nil
+}
+
+// Attachment returns what an image with the manifest m is attached to, if it is a
+// signature, an attestation or the like: it has a subject, or one of cosign's tags,
+// and nothing that an engine could run. What could be run stands for itself,
+// whatever it says of itself.
+func (i Image) Attachment(m *Manifest) (to digest.Digest, ok bool) {
+	if m.Config == nil || IsConfig(m.Config.MediaType) && slices.ContainsFunc(m.Layers, isLayer) {
+		return "", false
+	}
+	if to, kind, ok := AttachedTo(i.Name.Tag); ok && kind != "" {
+		return to, true
+	}
+	return m.Subject, m.Subject != ""
+}
+
+// isLayer reports whether a blob of a manifest is a file system's layer by its
+// media type, as OCI and Docker name them.
+func isLayer(d v1.Descriptor) bool {
+	return strings.Contains(d.MediaType, ".tar") || strings.Contains(d.MediaType, "image.layer") || strings.Contains(d.MediaType, "rootfs.diff")
 }
 
 // standing leaves out images that nobody asked for by name and that are attached

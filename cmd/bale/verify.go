@@ -172,19 +172,15 @@ func countImages(ctx context.Context, r *bundle.Reader) (c counts, err error) {
 		return c, err
 	}
 	for _, i := range images {
-		_, kind, attached := transport.AttachedTo(i.Name.Tag)
-		if attached = attached && kind != ""; !attached {
-			content, err := src.Manifest(ctx, i, i.Root)
-			if err != nil {
-				return c, err
-			}
-			m, err := transport.ParseManifest(i.Root.MediaType, content)
-			if err != nil {
-				return c, err
-			}
-			attached = m.Subject != ""
+		content, err := src.Manifest(ctx, i, i.Root)
+		if err != nil {
+			return c, err
 		}
-		if attached {
+		m, err := transport.ParseManifest(i.Root.MediaType, content)
+		if err != nil {
+			return c, err
+		}
+		if _, attached := i.Attachment(m); attached {
 			c.Referrers++
 			continue
 		}

@@ -292,11 +292,7 @@ func standing(ctx context.Context, r *bundle.Reader, src *bale.Source, images []
 	return list, nil
 }
 
-func isAttached(ctx context.Context, r *bundle.Reader, src *bale.Source, i transport.Image) (bool, error) {
-	if to, kind, ok := transport.AttachedTo(i.Name.Tag); ok && kind != "" {
-		_, there := r.Index().Blob(to)
-		return there, nil
-	}
+func isAttached(ctx context.Context, r *bundle.Reader, src *bale.Source, i transport.Image) (there bool, err error) {
 	content, err := src.Manifest(ctx, i, i.Root)
 	if err != nil {
 		return false, err
@@ -305,8 +301,10 @@ func isAttached(ctx context.Context, r *bundle.Reader, src *bale.Source, i trans
 	if err != nil {
 		return false, err
 	}
-	_, there := r.Index().Blob(m.Subject)
-	return there && (i.Name.Tag == "" || m.Config != nil && !transport.IsConfig(m.Config.MediaType)), nil
+	if to, ok := i.Attachment(m); ok {
+		_, there = r.Index().Blob(to)
+	}
+	return there, nil
 }
 
 // imageContent reads an image of a bundle for package image.
