@@ -26,7 +26,8 @@ type Authority interface {
 	// Check returns who made the signature, if that is the authority's signer,
 	// or several where one entry holds several. It fails with
 	//
-	//   - [ErrOther]: the signature is not by the signer, and passed over
+	//   - [ErrOther]: the signature is not by the signer, or counts no more
+	//     ([Stale]), and is passed over
 	//   - [fault.ErrDamaged]: the entry is malformed, which refuses the bundle
 	//   - any other kind: it claims to be by the signer and does not verify;
 	//     that refuses the bundle. Only where it is a certificate that claims it,
@@ -78,6 +79,16 @@ func newEvidence(entry string, data []byte) (*Evidence, error) {
 func Other(format string, args ...any) error {
 	return &other{fmt.Sprintf(format, args...)}
 }
+
+// Stale returns an [ErrOther] for a signature that is by the signer, and fits, but
+// counts no more or not yet, such as by a key that has expired: nobody altered
+// anything, so it does not speak against the bundle. err says why.
+func Stale(err error) error { return &stale{err} }
+
+type stale struct{ error }
+
+func (s *stale) Is(target error) bool { return target == ErrOther }
+func (s *stale) Unwrap() error        { return s.error }
 
 type other struct{ text string }
 

@@ -35,6 +35,8 @@ func (a openpgpAuthority) Check(e *Evidence, message []byte) ([]Signer, error) {
 	switch {
 	case errors.As(err, &other):
 		return nil, Other("%s", other.Error())
+	case errors.Is(err, openpgp.ErrExpired):
+		return nil, Stale(err)
 	case errors.Is(err, openpgp.ErrMismatch):
 		return nil, Altered(err)
 	case err != nil:

@@ -199,3 +199,19 @@ func TestOtherFormsAreNotParsed(t *testing.T) {
 		t.Errorf("%v, %v", r, err)
 	}
 }
+
+// What counts no more is passed over, with the reason, and does not speak against
+// the bundle.
+func TestStaleSignatures(t *testing.T) {
+	old := &somebody{name: "old", err: verify.Stale(fault.WithHint(fault.Untrusted("has expired"), "renew it"))}
+	now := &somebody{name: "now", entries: sig1 + " ", ids: []string{"1"}}
+	r, err := bySSH(t, verify.TrustAny(old, now))
+	if err != nil || len(r.Signers()) != 1 {
+		t.Errorf("beside one that counts: %v, %v", r, err)
+	}
+	_, err = bySSH(t, verify.TrustAny(old))
+	if !errors.Is(err, fault.ErrUntrusted) || errors.Is(err, verify.ErrOther) ||
+		!strings.Contains(err.Error(), sig0+" by old: has expired") || fault.Hint(err) != "renew it" {
+		t.Errorf("alone: %v (hint %q)", err, fault.Hint(err))
+	}
+}

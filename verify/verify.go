@@ -52,6 +52,7 @@ func Verify(env *bundle.Envelope, trust Trust) (*Result, error) {
 // authority.
 type examined struct {
 	found   map[Authority][]Signer
+	stale   *stale   // the first that counts no more
 	ignored []string // what was found and did not count, in words
 }
 
@@ -95,6 +96,12 @@ func (x *examined) look(t Trust, e *Evidence, authorities []Authority, message [
 		signers, err := a.Check(e, message)
 		switch {
 		case errors.Is(err, ErrOther):
+			if s := (*stale)(nil); errors.As(err, &s) {
+				err = Other("by %s: %s", a, s)
+				if x.stale == nil {
+					x.stale = s
+				}
+			}
 			if !slices.Contains(others, err.Error()) {
 				others = append(others, err.Error())
 			}
@@ -184,9 +191,13 @@ func (x *examined) refuse(trust Trust, short []string) error {
 			tried = append(tried, a.String())
 		}
 	}
+	hint := "ask the sender, by another way than the bundle came, for the .pub file of the key that signs"
+	if x.stale != nil && fault.Hint(x.stale) != "" {
+		hint = fault.Hint(x.stale)
+	}
 	return fault.WithHint(
 		fault.Untrusted("bundle is not signed by a given key: found %s; tried %s", strings.Join(first(x.ignored), ", "), strings.Join(first(tried), ", ")),
-		"ask the sender, by another way than the bundle came, for the .pub file of the key that signs")
+		"%s", hint)
 }
 
 // maxTold is how many things of a kind a refusal names; Explain is told all.

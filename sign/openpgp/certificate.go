@@ -140,7 +140,7 @@ func lives(pk *packet.PublicKey, self *packet.Signature, at, now time.Time) erro
 		return untrustedKey("is younger than its signature")
 	}
 	if pk.KeyExpired(self, now) {
-		return fault.WithHint(untrustedKey("has expired"),
+		return fault.WithHint(untrustedKey("%w", ErrExpired),
 			"have its owner extend it (gpg --quick-set-expire) and send the public key again")
 	}
 	return nil

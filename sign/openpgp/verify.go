@@ -27,6 +27,10 @@ const (
 // what it is over.
 var ErrMismatch = errors.New("signature does not fit")
 
+// ErrExpired is for a signature that fits, by a key that has expired, or that has
+// expired itself.
+var ErrExpired = errors.New("has expired")
+
 // OtherError says that an entry has no signature by a key.
 type OtherError struct {
 	By []string // fingerprints, or key ids, of those who did sign
@@ -40,7 +44,8 @@ func (e *OtherError) Error() string { return "by OpenPGP key " + strings.Join(e.
 //   - an [*OtherError]: there is none
 //   - [fault.ErrDamaged]: the entry is malformed
 //   - [fault.ErrUntrusted], [fault.ErrUnsupported]: one does not verify, or is
-//     of a kind that is not taken; [ErrMismatch] if it is not over message
+//     of a kind that is not taken; [ErrMismatch] if it is not over message,
+//     [ErrExpired] if it is and counts no more
 func (k *Key) Verify(message, entry []byte, now time.Time) ([]time.Time, error) {
 	list, err := parseEntry(entry)
 	if err != nil {
@@ -143,7 +148,7 @@ func (k *Key) check(s signature, message []byte, now time.Time) (time.Time, erro
 		now = at
 	}
 	if sig.SigExpired(now) {
-		return none, fault.Untrusted("signature has expired")
+		return none, fault.Untrusted("signature %w", ErrExpired)
 	}
 	return at, c.maySign(pk, at, now)
 }

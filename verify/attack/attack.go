@@ -63,6 +63,8 @@ func (f File) InBundle() bool {
 	return f.Name == container.HeaderName || f.Name == container.IndexName || f.Name == container.SumsName || container.IsSignature(f.Name)
 }
 
+func isSignature(f File) bool { return container.IsSignature(f.Name) }
+
 // Dir returns the path of something in testdata/trust.
 func Dir(elem ...string) string {
 	_, here, _, _ := runtime.Caller(0)
@@ -264,18 +266,21 @@ func Sums(base string) ([]byte, error) {
 }
 
 // Bundle returns the bundle of a case: the base with the entries of the case in
-// place of its own, and then its signatures in the order that they stand in.
+// place of its own. If the case has signatures, the base keeps none.
 func (c *Case) Bundle() ([]byte, error) {
 	entries, made, err := Base(c.Base)
 	if err != nil {
 		return nil, err
+	}
+	if slices.ContainsFunc(c.Files, isSignature) {
+		entries = slices.DeleteFunc(entries, isSignature)
 	}
 	for _, f := range c.Files {
 		if !f.InBundle() {
 			continue
 		}
 		i := slices.IndexFunc(entries, func(e File) bool { return e.Name == f.Name })
-		if i < 0 || container.IsSignature(f.Name) {
+		if i < 0 || isSignature(f) {
 			entries = append(entries, f)
 			continue
 		}

@@ -118,8 +118,8 @@ func (c *claim) validAt(t time.Time, proven bool) error {
 		return fault.WithHint(fault.Untrusted("certificate for %s was valid from %s, and it was signed at %s", c.words(), valid, day(t)),
 			"have it signed again, and stamped while the certificate is valid")
 	}
-	return fault.WithHint(fault.Untrusted("certificate for %s is valid from %s, and now it is %s", c.words(), valid, day(t)),
-		"have it signed again with a certificate that is valid; with a timestamp, and its authority given here, a signature outlives its certificate")
+	return verify.Stale(fault.WithHint(fault.Untrusted("certificate for %s is valid from %s, and now it is %s", c.words(), valid, day(t)),
+		"have it signed again with a certificate that is valid; with a timestamp, and its authority given here, a signature outlives its certificate"))
 }
 
 // constrained tells whether a CA may give out some names only.
