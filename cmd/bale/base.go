@@ -16,31 +16,25 @@ import (
 	"bale/bundle/fault"
 	"bale/transport"
 	"bale/transport/bale"
-	"bale/verify"
 )
 
 // baseFlags say what a bundle to be saved builds on.
 type baseFlags struct {
-	bases    []string
-	keys     []string
-	insecure bool
+	bases []string
+	trust baseTrustFlags
 }
 
 func (f *baseFlags) add(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringArrayVar(&f.bases, "base", nil, "`WHAT` the far side has already: a bundle, its receipt, an inventory, or images; may be given several times")
-	fl.StringArrayVar(&f.keys, "base-key", nil, "public key `FILE` that a base may be signed with, besides the keys that sign this bundle")
-	fl.BoolVar(&f.insecure, "insecure-skip-verify", false, "take bases whoever made them")
+	f.trust.add(c, "bases")
 }
 
 func (f *baseFlags) check() error {
-	switch {
-	case len(f.bases) == 0 && (len(f.keys) > 0 || f.insecure):
-		return fault.Usage("--base-key and --insecure-skip-verify are about bases, and no --base was given")
-	case f.insecure && len(f.keys) > 0:
-		return fault.Usage("--base-key and --insecure-skip-verify exclude each other")
+	if len(f.bases) == 0 && f.trust.named() {
+		return fault.Usage("--base-key, --base-policy and --insecure-skip-verify are about bases, and no --base was given")
 	}
-	return nil
+	return f.trust.check()
 }
 
 // openBases are bases while they are in use.
@@ -116,7 +110,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers *signing, src 
 			err = errors.Join(err, b.close())
 		}
 	}()
-	known, err := signers.trusting(f.keys)
+	trust, err := f.trust.trust(signers)
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +121,7 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers *signing, src 
 			images = append(images, arg)
 			continue
 		}
-		if len(known) == 0 && !f.insecure {
+		if len(trust.Alternatives) == 0 && !f.trust.insecure {
 			return nil, fault.WithHint(fault.Usage("no key was given to verify base %s with", arg),
 				"give the public key of who signed it with --base-key")
 		}
@@ -136,11 +130,11 @@ func (a *app) openBases(ctx context.Context, f baseFlags, signers *signing, src 
 			return nil, err
 		}
 		b.closers = append(b.closers, file)
-		if f.insecure && !warned {
+		if f.trust.insecure && !warned {
 			warned = true
 			a.warn("the signatures of bases are not verified")
 		}
-		r, err := trustFile(ctx, file, verify.TrustAny(known...), f.insecure, (*bale.File).TrustIndex)
+		r, err := trustFile(ctx, file, trust, f.trust.insecure, (*bale.File).TrustIndex)
 		if err != nil {
 			return nil, fmt.Errorf("base: %w", err)
 		}

@@ -146,9 +146,3 @@ func decideFor(e *bundle.Envelope, t verify.Trust) (*verify.Result, error) {
 	}
 	return r, err
 }
-
-// trusting returns those who sign, and the keys in some files.
-func (s *signing) trusting(keys []string) ([]verify.Authority, error) {
-	list, err := readKeys(keys)
-	return append(list, s.known...), err
-}

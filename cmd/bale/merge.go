@@ -17,12 +17,11 @@ import (
 )
 
 type mergeOptions struct {
-	out      outputFlags
-	baseKeys []string
-	insecure bool
-	level    string
-	place    placeFlags
-	receipt  string
+	out     outputFlags
+	trust   baseTrustFlags
+	level   string
+	place   placeFlags
+	receipt string
 }
 
 func newMerge(a *app) *cobra.Command {
@@ -50,8 +49,7 @@ one more than the highest of that name that goes in. SOURCE_DATE_EPOCH fixes the
 	}
 	o.out.add(c)
 	f := c.Flags()
-	f.StringArrayVar(&o.baseKeys, "base-key", nil, "public key `FILE` that the bundles may be signed with, besides the keys that sign the new one")
-	f.BoolVar(&o.insecure, "insecure-skip-verify", false, "take the bundles whoever made them")
+	o.trust.add(c, "the bundles")
 	f.StringVar(&o.level, "level", "default", "effort of compression: fast, default, best")
 	f.StringVar(&o.receipt, "receipt", "", "write a receipt to `FILE`: what the bundle holds, without its content, to be a --base later")
 	o.place.add(c)
@@ -63,11 +61,11 @@ func (o *mergeOptions) check(args []string) error {
 	if err := o.out.check("full.bale"); err != nil {
 		return err
 	}
-	switch {
-	case o.insecure && len(o.baseKeys) > 0:
-		return fault.Usage("--base-key and --insecure-skip-verify exclude each other")
-	case o.out.unsigned && len(o.baseKeys) == 0 && !o.insecure:
-		return fault.WithHint(fault.Usage("no key was given to verify the bundles with"), "give the public key of who signed them with --base-key")
+	if err := o.trust.check(); err != nil {
+		return err
+	}
+	if o.out.unsigned && !o.trust.named() {
+		return noKeyForBundles()
 	}
 	for _, arg := range args {
 		if sameFile(arg, o.out.path) {
@@ -75,6 +73,10 @@ func (o *mergeOptions) check(args []string) error {
 		}
 	}
 	return o.place.check()
+}
+
+func noKeyForBundles() error {
+	return fault.WithHint(fault.Usage("no key was given to verify the bundles with"), "give the public key of who signed them with --base-key, or --base-policy")
 }
 
 func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err error) {
@@ -89,20 +91,23 @@ func (a *app) merge(ctx context.Context, o mergeOptions, args []string) (err err
 	if err != nil {
 		return err
 	}
-	known, err := keys.trusting(o.baseKeys)
+	trust, err := o.trust.trust(keys)
 	if err != nil {
 		return err
+	}
+	if len(trust.Alternatives) == 0 && !o.trust.insecure { // who signs has no key
+		return noKeyForBundles()
 	}
 	m := a.progress()
 	defer m.finish()
 	m.Phase("verify", 0)
 	in := &merging{bases: bale.NewBases(o.out.dir())}
 	defer func() { err = errors.Join(err, in.close()) }()
-	if o.insecure {
+	if o.trust.insecure {
 		a.warn("the signatures of the bundles are not verified")
 	}
 	for _, arg := range args {
-		if err := in.add(ctx, arg, verify.TrustAny(known...), o.insecure); err != nil {
+		if err := in.add(ctx, arg, trust, o.trust.insecure); err != nil {
 			return err
 		}
 	}

@@ -25,7 +25,7 @@ func (o *saveOptions) checkArchive() error {
 		return fault.WithHint(fault.Usage("no output file was given"), "for example: -o images.tar, or -o - for standard output")
 	case !o.out.who.none():
 		return fault.WithHint(fault.Usage("an archive of --format %s cannot be signed", o.format), "a bundle can: leave --format out")
-	case len(b.bases) > 0 || len(b.keys) > 0 || b.insecure || o.receipt != "" || o.layers || o.place != (placeFlags{}) || o.out.expires.text != "":
+	case len(b.bases) > 0 || b.trust.named() || o.receipt != "" || o.layers || o.place != (placeFlags{}) || o.out.expires.text != "":
 		return fault.Usage("--base, --receipt, --layers, --name, --sequence and --expires are for bundles, not for --format %s", o.format)
 	}
 	return nil

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"bale/bundle"
+	"bale/sign/kms"
 )
 
 // version is set when a release is built.
@@ -20,13 +22,17 @@ func newVersion(a *app) *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			v := struct {
-				Version string `json:"version"`
-				Format  int    `json:"format"`
-				Go      string `json:"go"`
-				System  string `json:"system"`
-			}{version, bundle.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+				Version  string   `json:"version"`
+				Format   int      `json:"format"`
+				Go       string   `json:"go"`
+				System   string   `json:"system"`
+				Services []string `json:"keyServices"` // whose keys sign
+			}{version, bundle.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH, append([]string{}, kms.Providers()...)}
 			return a.result(v, func(w io.Writer) {
 				fmt.Fprintf(w, "bale %s, bundle format %d, %s, %s\n", v.Version, v.Format, v.Go, v.System)
+				if len(v.Services) > 0 {
+					fmt.Fprintf(w, "key services built in: %s\n", strings.Join(v.Services, ", "))
+				}
 			})
 		},
 	}

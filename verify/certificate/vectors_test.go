@@ -19,6 +19,7 @@ import (
 
 	"bale/bundle/container"
 	"bale/bundle/fault"
+	"bale/sign"
 	cases "bale/verify/attack"
 )
 
@@ -190,6 +191,11 @@ func instanceCases(t *testing.T) []*cases.Case {
 		is("keyless-policy-other", "a policy asks for the certificate of somebody else", 4, "by a certificate for "+alice, "--policy policy.yaml", policyWith(rootPath, "identity: bob@example.com, issuer: "+idp)),
 		is("keyless-policy-regexp", "a policy whose regular expression matches a part of the identity", 4, "by a certificate for "+alice, "--policy policy.yaml", policyWith(rootPath, "identityRegexp: alice@, issuer: "+idp)),
 
+		is("keyless-overlap", "one person is meant by two signers of a policy, and two must have signed", 4, "has 1", "--policy policy.yaml",
+			textFile("policy.yaml", "version: 1\nsigners:\n  ann: {keyless: {trustedRoot: "+rootPath+", identity: "+alice+", issuer: "+idp+"}}\n"+
+				"  anybody: {keyless: {trustedRoot: "+rootPath+", identityRegexp: \".*\", issuer: "+idp+"}}\n"+
+				"roles:\n  two: {signers: [ann, anybody], threshold: 2}\nbundles:\n  - {name: edge, signedBy: [two]}\n")),
+
 		is("root-no-issuer", "an identity of a Sigstore instance without who vouches for it", 2, "issuer", root+"--certificate-identity "+alice),
 		is("root-no-identity", "a trusted root, and nobody who must have signed", 2, "nobody was named", root),
 		is("root-none", "an identity, and no trusted root to check certificates with", 2, "nothing was given to check certificates with", asAlice),
@@ -282,6 +288,11 @@ func corpCases(t *testing.T) []*cases.Case {
 		return is("ca-"+name, reason, 4, says, byCA, entry(o), ca)
 	}
 	plain := entry(own{})
+	carol := must(sign.LoadPrivateKey("../../testdata/keys/sec1.pem", nil))
+	byKey := must(carol.Sign(t.Context(), sums))
+	block, _ := pem.Decode(must(os.ReadFile("../../testdata/keys/sec1.pem")))
+	byBoth := entry(own{key: must(x509.ParseECPrivateKey(block.Bytes))})
+	byBoth.Name += ".1"
 	return []*cases.Case{
 		is("good-ca", "nothing: a certificate by an own CA that is valid now", 0, "", byCA, plain, ca),
 		is("good-ca-below", "nothing: a certificate by a CA below the own one, which comes along", 0, "", byCA, entry(own{by: c.sub, chain: []*pair{c.sub}}), ca),
@@ -316,6 +327,8 @@ func corpCases(t *testing.T) []*cases.Case {
 		no("not-hers", "a certificate beside the signature of another key", "does not fit", own{change: func(pb *bundlepb.Bundle) {
 			pb.GetMessageSignature().Signature = signDigest(newKey(), nil, sha(sums), crypto.SHA256)
 		}}),
+		is("ca-and-key", "one key signed as such and with a certificate, and two signers are asked for", 4, "has 1", byCA+" --key keys/carol.pub --threshold 2",
+			cases.File{Name: container.SigstoreName, Data: append(byKey.Data, '\n')}, byBoth, ca),
 		is("ca-unused", "a CA comes along that is no part of the chain", 3, "no part of its chain", byCA, entry(own{chain: []*pair{c.sub}}), ca),
 		is("ca-no-stamp", "a timestamp authority is given, and there is no timestamp", 4, "no timestamp by a timestamp authority", byCA+stamped, plain, ca, tsa),
 		is("ca-stamp-stranger", "a timestamp by a stranger, with the own CA", 4, "has no timestamp", byCA+stamped, entry(own{leaf: year, stamps: by(other.tsa, month)}), ca, tsa),
