@@ -65,8 +65,8 @@ func unreachable(path string, err error) error {
 	fi, lerr := os.Lstat(path)
 	link := lerr == nil && fi.Mode()&fs.ModeSymlink != 0
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && IsURI(path):
-		return notFile()
+	case errors.Is(err, fs.ErrNotExist) && notFile(path) != nil:
+		return notFile(path)
 	case link && errors.Is(err, fs.ErrNotExist):
 		return fault.WithHint(fault.Missing("is a symbolic link to what is not there: %w", fs.ErrNotExist), "check where the link leads")
 	case errors.Is(err, fs.ErrNotExist):

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"bale/bundle/fault"
@@ -25,9 +26,26 @@ func URIScheme(s string) string {
 	return ""
 }
 
-// notFile refuses a key in a service where a file is wanted: that is when
-// verifying, which never asks the network. Who signs asks package kms first.
-func notFile() error {
-	return fault.WithHint(fault.Usage("names a key in a service, and verifying asks no service"),
-		"take its public half out once, where it can be reached: bale public-key --key URI -o FILE, and give --key FILE")
+// gnupgForm begins the name of a key that gpg holds.
+const gnupgForm = "gpg:"
+
+// addresses are the schemes of what is fetched and never is a key in a service.
+var addresses = []string{"http", "https", "ftp", "file", "oci", "docker"}
+
+// notFile refuses what names no file, where a file is wanted: that is when
+// verifying, which never asks the network or another program. Who signs asks
+// package kms first. It is nil for what can be the name of a file.
+func notFile(path string) error {
+	switch {
+	case slices.Contains(addresses, URIScheme(path)):
+		return fault.WithHint(fault.Usage("is an address, and only files are read here"),
+			"fetch it by a way that you trust, and give the file")
+	case IsURI(path):
+		return fault.WithHint(fault.Usage("names a key in a service, and verifying asks no service"),
+			"take its public half out once, where it can be reached: bale public-key --key URI -o FILE, and give --key FILE")
+	case strings.HasPrefix(path, gnupgForm):
+		return fault.WithHint(fault.Usage("names a key that gpg holds, and verifying takes public keys from files only"),
+			"export its public half: bale public-key --key gpg:ID -o FILE, or gpg --export --armor ID, and give the file")
+	}
+	return nil
 }

@@ -204,15 +204,28 @@ func (v headerVoucher) VouchesFor(h bundle.Header) (err error) {
 	if d.flags.lenient {
 		return nil
 	}
-	if err := d.app.checkExpiry(d.flags.expiry, h); err != nil {
-		d.explain(verify.Failed, "%v", err)
-		return err
-	}
+	now := time.Now()
 	if d.policy == nil {
+		if err := d.app.checkExpiry(d.flags.expiry, h, now); err != nil {
+			d.explain(verify.Failed, "%v", err)
+			return err
+		}
 		return nil
 	}
-	d.rule, err = d.policy.CheckHeader(v.Result, h, time.Now(), d.waivers, d.tell)
+	d.app.warnFuture(h, now)
+	d.rule, err = d.policy.CheckHeader(v.Result, h, now, d.waivers, d.waiving)
 	return err
+}
+
+// waiving tells a step of a decision about bale.json, and warns of what is waived:
+// nothing else of it is ignored.
+func (d *decision) waiving(s verify.Step) {
+	if s.Verdict == verify.Ignored {
+		d.app.warn(s.Text + "; it is taken all the same")
+	}
+	if d.tell != nil {
+		d.tell(s)
+	}
 }
 
 // checkImages decides by what the index of a bundle says.

@@ -87,18 +87,24 @@ func (f *expiryFlags) add(c *cobra.Command) {
 }
 
 // checkExpiry refuses a bundle that nobody is to take any more.
-func (a *app) checkExpiry(f expiryFlags, h bundle.Header) error {
-	now := time.Now()
+func (a *app) checkExpiry(f expiryFlags, h bundle.Header, now time.Time) error {
 	err := verify.CheckExpiry(h, now)
 	switch {
 	case err != nil && f.ignore:
 		a.warn(err.Error() + "; it is taken all the same")
 		return nil
-	case err == nil && verify.FromFuture(h, now):
+	case err == nil:
+		a.warnFuture(h, now)
+	}
+	return err
+}
+
+// warnFuture tells of a bundle that never expires, and was made in the future.
+func (a *app) warnFuture(h bundle.Header, now time.Time) {
+	if h.Expires == nil && verify.FromFuture(h, now) {
 		a.warn(fmt.Sprintf("the bundle was made at %s, and this machine's clock says %s: one of the clocks is wrong",
 			h.Created.Format(time.RFC3339), now.UTC().Format(time.RFC3339)))
 	}
-	return err
 }
 
 // warnExpired tells of a base that its maker takes for outdated. Content that it

@@ -205,6 +205,9 @@ func (a *app) loadImages(ctx context.Context, o loadOptions, src transport.Sourc
 			"whoever trusts it all the same says so with --insecure-skip-verify; bale save makes a signed bundle")
 	case o.order.name != "" || len(o.earlier.paths) > 0:
 		return fault.Usage("%s is an archive of images and no bundle: --name and --base make no sense for it", o.input)
+	case o.signed.named():
+		return fault.WithHint(fault.Usage("%s is an archive of images and no bundle: what its images are signed with is not checked", o.input),
+			"make a bundle of it (bale save --unsigned), which is checked; or leave out --image-key and its like")
 	}
 	a.warn("the archive is not signed: nobody knows who made it")
 	images, err := chosen(ctx, src, args)

@@ -12,6 +12,9 @@ import (
 	"bale/bundle/fault"
 	"bale/sign"
 	"bale/sign/kms"
+	"bale/sign/openpgp"
+	"bale/sign/openpgp/gnupg"
+	"bale/sign/ssh"
 )
 
 func newPublicKeyCommand(a *app) *cobra.Command {
@@ -20,19 +23,19 @@ func newPublicKeyCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "public-key --key KEY",
 		Short: "Show the public half of a key, to verify with",
-		Long: `Show the public half of a private key in PEM form: what the far side gives to
---key of verify and load. Verifying never asks the network, so the public half of a
+		Long: `Show the public half of a private key: what the far side gives to --key of verify and
+load, in PEM form, of an SSH key as a line of authorized_keys, of an OpenPGP key armored. Verifying never asks the network, so the public half of a
 key in a service is taken out once, here, and carried over by a way that is trusted.
 
-KEY is a private key file, whose password is asked for as when signing, or the URI of
-a key in a service, such as hashivault://release. ` + servicesHelp(),
+KEY is as for signing: a private key file, whose password is asked for, gpg:ID, or the
+URI of a key in a service, such as hashivault://release. ` + servicesHelp(),
 		Example: "  bale public-key --key bale.key\n  bale public-key --key hashivault://release -o release.pub",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.publicKey(cmd.Context(), key, output, force)
 		},
 	}
-	c.Flags().StringVar(&key, "key", "", "private `KEY`: a file, or the URI of a key in a service")
+	c.Flags().StringVar(&key, "key", "", "private `KEY`: a file, gpg:ID, or the URI of a key in a service")
 	c.Flags().StringVarP(&output, "output", "o", "", "`FILE` to write it to; standard output if not given")
 	c.Flags().BoolVar(&force, "force", false, "replace the output file if it is there")
 	a.jsonFlag(c)
@@ -52,11 +55,11 @@ func (a *app) publicKey(ctx context.Context, key, output string, force bool) err
 	if key == "" {
 		return fault.WithHint(fault.Usage("no key was given"), "for example: --key bale.key")
 	}
-	pub, err := a.publicHalf(ctx, key)
+	p, err := a.loadSigner(ctx, key)
 	if err != nil {
 		return err
 	}
-	data, err := pub.PEM()
+	data, err := p.publicHalf()
 	if err != nil {
 		return err
 	}
@@ -70,32 +73,31 @@ func (a *app) publicKey(ctx context.Context, key, output string, force bool) err
 		}
 	}
 	v := struct {
-		Public      string `json:"public,omitempty"`
-		Algorithm   string `json:"algorithm"`
-		Fingerprint string `json:"fingerprint"`
-		PEM         string `json:"pem"`
-	}{output, pub.Algorithm(), pub.Fingerprint(), string(data)}
+		Public string `json:"public,omitempty"`
+		signer
+		Text string `json:"text"` // the key itself
+	}{output, newSigner(p.Identity()), string(data)}
 	return a.result(v, func(w io.Writer) {
 		if output == "" {
-			fmt.Fprint(w, v.PEM)
+			fmt.Fprint(w, v.Text)
 			return
 		}
-		fmt.Fprintf(w, "%s  verify with it, take it to the far side\n%s key %s\n", output, v.Algorithm, v.Fingerprint)
+		fmt.Fprintf(w, "%s  verify with it, take it to the far side\n%s\n", output, v.who)
 	})
 }
 
-// publicHalf returns the public half of a private key, wherever that is.
-func (a *app) publicHalf(ctx context.Context, key string) (*sign.PublicKey, error) {
-	if kms.IsURI(key) {
-		k, err := kms.Load(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		return k.Public(), nil
+// publicHalf returns the public half of a key in the form that its own programs
+// read.
+func (p *pair) publicHalf() ([]byte, error) {
+	switch s := p.Signer.(type) {
+	case interface{ Public() *sign.PublicKey }:
+		return s.Public().PEM()
+	case *ssh.PrivateKey:
+		return s.Public().Line(), nil
+	case *openpgp.PrivateKey:
+		return s.Public().Armored()
+	case *gnupg.Signer:
+		return s.Key().Armored()
 	}
-	k, err := sign.LoadPrivateKey(key, func() ([]byte, error) { return a.password(ctx) })
-	if err != nil {
-		return nil, err
-	}
-	return k.Public(), nil
+	return nil, fault.Usage("this is a public key already")
 }

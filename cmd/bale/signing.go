@@ -102,7 +102,11 @@ type pair struct {
 	sign.Signer
 	verify.Authority
 	id string // the same for the same key
+	by sign.Identity
 }
+
+// Identity is who signs.
+func (p pair) Identity() sign.Identity { return p.by }
 
 func (p pair) String() string { return p.Authority.String() }
 
@@ -113,14 +117,14 @@ func (a *app) loadSigner(ctx context.Context, name string) (*pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &pair{k, verify.OpenPGP(k.Key()), k.Key().IDs()[0]}, nil
+		return &pair{k, verify.OpenPGP(k.Key()), k.Key().IDs()[0], k.Key().Identity()}, nil
 	}
 	if kms.IsURI(name) {
 		k, err := kms.Load(ctx, name)
 		if err != nil {
 			return nil, err
 		}
-		return &pair{k, verify.Key(k.Public()), k.Public().ID()}, nil
+		return &pair{k, verify.Key(k.Public()), k.Public().ID(), k.Public().Identity()}, nil
 	}
 	data, err := sign.ReadKeyFile(name)
 	if err != nil {
@@ -145,7 +149,7 @@ func (a *app) parseSigner(ctx context.Context, data []byte) (*pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &pair{k, verify.SSH(k.Public()), k.Public().Fingerprint()}, nil
+		return &pair{k, verify.SSH(k.Public()), k.Public().Fingerprint(), k.Public().Identity()}, nil
 	case ssh.IsPublicKey(data):
 		list, err := ssh.ParsePublicKeys(data)
 		if err != nil {
@@ -158,19 +162,19 @@ func (a *app) parseSigner(ctx context.Context, data []byte) (*pair, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &pair{k, verify.SSH(list[0]), list[0].Fingerprint()}, nil
+		return &pair{k, verify.SSH(list[0]), list[0].Fingerprint(), list[0].Identity()}, nil
 	case openpgp.IsPrivateKey(data):
 		k, err := openpgp.ParsePrivateKey(data, password)
 		if err != nil {
 			return nil, err
 		}
-		return &pair{k, verify.OpenPGP(k.Public()), k.Public().Fingerprint()}, nil
+		return &pair{k, verify.OpenPGP(k.Public()), k.Public().Fingerprint(), k.Public().Identity()}, nil
 	}
 	k, err := sign.ParsePrivateKey(data, password)
 	if err != nil {
 		return nil, err
 	}
-	return &pair{k, verify.Key(k.Public()), k.Public().ID()}, nil
+	return &pair{k, verify.Key(k.Public()), k.Public().ID(), k.Public().Identity()}, nil
 }
 
 // sign is a [bale.Sign].

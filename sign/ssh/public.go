@@ -72,6 +72,10 @@ func (k *PublicKey) Identity() sign.Identity {
 	return sign.Identity{Kind: sign.KindSSH, Algorithm: k.algorithm, Fingerprint: k.Fingerprint(), Subject: k.subject}
 }
 
+// Line returns the key as a line of authorized_keys, without a comment, as in a
+// .pub file.
+func (k *PublicKey) Line() []byte { return ssh.MarshalAuthorizedKey(k.key) }
+
 // IDs tell whether two signers have the same key: that of OpenSSH, and that which
 // the same key has in PEM form, if bale uses its kind there; see
 // [sign.PublicKey.ID].
