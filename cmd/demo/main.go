@@ -124,13 +124,43 @@ func demo(ctx context.Context, bin, images string, out io.Writer) (err error) {
 		return err
 	}
 
-	s.say("\n6. Load the good bundle.")
-	if err := s.bale(0, "load", "-i", "images.bale", "--key", "bale.pub", "--to", "docker://"+far); err != nil {
+	s.say("\n6. The far side can write down who must have signed. Here it is the build and Alice, and she has not yet.")
+	if err := os.WriteFile(filepath.Join(dir, "policy.yaml"), []byte(policy), 0o600); err != nil {
 		return err
 	}
-	s.say("\n7. Ask both registries, not bale:")
+	if err := s.bale(0, "keygen", "--output-key-prefix", "alice"); err != nil {
+		return err
+	}
+	if err := s.run(0, "cat", "policy.yaml"); err != nil {
+		return err
+	}
+	if err := s.bale(4, "load", "-i", "images.bale", "--policy", "policy.yaml", "--to", "docker://"+far); err != nil {
+		return err
+	}
+	if err := nothingAt(far); err != nil {
+		return err
+	}
+	s.say("\n   She signs the finished bundle; nothing else of it changes.")
+	if err := s.bale(0, "sign", "--key", "alice.key", "images.bale"); err != nil {
+		return err
+	}
+
+	s.say("\n7. Load the good bundle.")
+	if err := s.bale(0, "load", "-i", "images.bale", "--policy", "policy.yaml", "--to", "docker://"+far); err != nil {
+		return err
+	}
+	s.say("\n8. Ask both registries, not bale:")
 	return s.compare(here, far, refs)
 }
+
+// policy is whose signatures the far side asks for.
+const policy = `version: 1
+signers:
+  build: {key: bale.pub}
+  alice: {key: alice.pub}
+bundles:
+  - {unnamed: true, signedBy: [build, alice]}
+`
 
 func (s *show) say(format string, args ...any) { fmt.Fprintf(s.out, format+"\n", args...) }
 
@@ -147,7 +177,7 @@ func (s *show) run(code int, name string, args ...string) error {
 	defer cancel()
 	c := exec.CommandContext(ctx, path, args...)
 	c.Dir = s.dir
-	c.Env = append(os.Environ(), "COSIGN_PASSWORD=demo", "BALE_CACHE=off") // leaves no trace
+	c.Env = append(os.Environ(), "COSIGN_PASSWORD=demo", "BALE_CACHE=off", "XDG_CONFIG_HOME="+s.dir) // leaves no trace
 	c.Stdout, c.Stderr = s.out, s.out
 	err := c.Run()
 	var exit *exec.ExitError
