@@ -29,11 +29,11 @@ type PrivateKey struct {
 func LoadPrivateKey(path string, password func() ([]byte, error)) (*PrivateKey, error) {
 	data, err := ReadKeyFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("private key %s: %w", path, err)
+		return nil, fmt.Errorf("private key %s: %w", KeyName(path), err)
 	}
 	k, err := ParsePrivateKey(data, password)
 	if err != nil {
-		return nil, fmt.Errorf("private key %s: %w", path, err)
+		return nil, fmt.Errorf("private key %s: %w", KeyName(path), err)
 	}
 	return k, nil
 }

@@ -37,11 +37,11 @@ type verifier struct {
 func LoadPublicKey(path string) (*PublicKey, error) {
 	data, err := ReadKeyFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("public key %s: %w", path, err)
+		return nil, fmt.Errorf("public key %s: %w", KeyName(path), err)
 	}
 	k, err := ParsePublicKey(data)
 	if err != nil {
-		return nil, fmt.Errorf("public key %s: %w", path, err)
+		return nil, fmt.Errorf("public key %s: %w", KeyName(path), err)
 	}
 	return k, nil
 }

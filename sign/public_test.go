@@ -99,8 +99,10 @@ func TestLoadPublicKeyRefuses(t *testing.T) {
 		{"RSA 1024", testKey("rsa1024.pub"), fault.ErrUnsupported, "RSA with 1024 bits", "2048"},
 		{"too big", write(t, append(make([]byte, sign.MaxKeyFile), pub...)), fault.ErrUsage, "too many", "key file"},
 		{"folder", t.TempDir(), fault.ErrUsage, "is a folder", "key file"},
-		{"key in a service", "hashivault://release", fault.ErrUsage, "verifying asks no service", "bale public-key"},
-		{"key in a device", "pkcs11:object=release", fault.ErrUsage, "verifying asks no service", "bale public-key"},
+		{"key in a service", "hashivault://release", fault.ErrUsage, "asks nobody over the network", "bale public-key"},
+		{"key in a device", "pkcs11:object=release", fault.ErrUsage, "asks nobody over the network", "bale public-key"},
+		{"address", "https://keys.example/release.pub", fault.ErrUsage, "is an address", "fetch it"},
+		{"key that gpg holds", "gpg:release@example.org", fault.ErrUsage, "gpg holds", "export its public half"},
 		{"not there", testKey("none.pub"), fault.ErrMissing, "not exist", "path"},
 	}
 	for _, tt := range tests {
@@ -110,10 +112,10 @@ func TestLoadPublicKeyRefuses(t *testing.T) {
 			if k != nil {
 				t.Error("a key came with the error")
 			}
-			if !strings.Contains(err.Error(), tt.path) {
+			if !strings.Contains(err.Error(), sign.KeyName(tt.path)) {
 				t.Errorf("%q does not name the file", err)
 			}
-			noSecrets(t, err.Error(), tt.path)
+			noSecrets(t, err.Error(), sign.KeyName(tt.path))
 		})
 	}
 }

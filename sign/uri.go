@@ -26,6 +26,20 @@ func URIScheme(s string) string {
 	return ""
 }
 
+// KeyName returns what a message calls the key at path: a URI without what may be
+// secret in it, such as a password or a PIN; other paths as they are.
+func KeyName(path string) string {
+	name := URIScheme(path)
+	switch {
+	case name != "":
+		rest, _, _ := strings.Cut(strings.TrimPrefix(path, name+"://"), "?")
+		return name + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+	case IsURI(path):
+		return pkcs11Form + "..."
+	}
+	return path
+}
+
 // gnupgForm begins the name of a key that gpg holds.
 const gnupgForm = "gpg:"
 
@@ -41,8 +55,8 @@ func notFile(path string) error {
 		return fault.WithHint(fault.Usage("is an address, and only files are read here"),
 			"fetch it by a way that you trust, and give the file")
 	case IsURI(path):
-		return fault.WithHint(fault.Usage("names a key in a service, and verifying asks no service"),
-			"take its public half out once, where it can be reached: bale public-key --key URI -o FILE, and give --key FILE")
+		return fault.WithHint(fault.Usage("names a key in a service, and verifying asks nobody over the network"),
+			"take its public half along, as a file: bale public-key --key URI -o FILE, where the service can be reached")
 	case strings.HasPrefix(path, gnupgForm):
 		return fault.WithHint(fault.Usage("names a key that gpg holds, and verifying takes public keys from files only"),
 			"export its public half: bale public-key --key gpg:ID -o FILE, or gpg --export --armor ID, and give the file")

@@ -51,6 +51,9 @@ func Recognize(data, message []byte) (Attached, error) {
 		if err != nil {
 			return Attached{}, err
 		}
+		if err := s.CheckNamespace(); err != nil {
+			return Attached{}, err
+		}
 		return Attached{sign.SSH, s.Signer()}, nil
 	}
 	return Attached{}, fault.WithHint(fault.Usage("is not a signature of a form that a bundle takes"),

@@ -24,8 +24,13 @@
 //   - Every Sigstore signature must be well-formed (version 0.3) in the one JSON
 //     form that protojson gives it, apart from white space and order, so that no
 //     byte of it can change unseen. Other forms are read only if somebody is
-//     trusted for them. (A holder of an ECDSA signature can derive its twin
-//     (r, n-s), which says the same.)
+//     trusted for them.
+//   - A signature that fits but counts no more, such as by a key that has
+//     expired, is passed over.
+//
+// An ECDSA signature (r, s) has a twin (r, n-s) that anybody can derive. Both are
+// accepted, since OpenSSL, Go and key services make either. The twin says the
+// same, over the same message, by the same key, and counts as the same signer.
 //
 // An old bundle is as well signed as a new one. So bundles can have a name and a
 // sequence number, which are signed, and a [State] remembers for each name the

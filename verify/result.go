@@ -26,6 +26,7 @@ type Result struct {
 type Signer struct {
 	Entry string // the signature's entry, such as "SHA256SUMS.sigstore.json"
 	sign.Identity
+	Name string // what a policy calls them; "" if no policy does
 	// IDs tell whether two signers are one: then they have one in common. There
 	// is at least one. See [sign.PublicKey.ID].
 	IDs []string
@@ -35,6 +36,14 @@ type Signer struct {
 	Evidence []string
 	// Roles are the names, in the policy, of the rules that it counted for.
 	Roles []string
+}
+
+// String says who it is, for people.
+func (s Signer) String() string {
+	if s.Name == "" {
+		return s.Identity.String()
+	}
+	return s.Name + ", " + s.Identity.String()
 }
 
 // Time is a time at which a signature existed.

@@ -215,3 +215,12 @@ func TestStaleSignatures(t *testing.T) {
 		t.Errorf("alone: %v (hint %q)", err, fault.Hint(err))
 	}
 }
+
+// Whoever is named twice is told so, and not that somebody is missing.
+func TestOneSignerTwice(t *testing.T) {
+	one := func() verify.Authority { return &somebody{name: "a", entries: sig0 + " ", ids: []string{"1"}} }
+	_, err := bySSH(t, verify.TrustSome(2, one(), one()))
+	if !errors.Is(err, fault.ErrUntrusted) || !strings.HasSuffix(err.Error(), "has 1, since several of them are one signer") {
+		t.Error(err)
+	}
+}

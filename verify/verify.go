@@ -118,7 +118,7 @@ func (x *examined) look(t Trust, e *Evidence, authorities []Authority, message [
 			for _, s := range signers {
 				s.Entry = e.Entry
 				x.found[a] = append(x.found[a], s)
-				t.explain(Passed, "%s: signed by %s", e.Entry, s.Identity)
+				t.explain(Passed, "%s: signed by %s", e.Entry, s)
 			}
 		}
 	}
@@ -155,7 +155,10 @@ func (a Alternative) lacks(x *examined, t Trust) []string {
 		}
 		t.explain(Failed, "%sneeds %s, %s", in, r.describe(), r.has(n))
 		text := fmt.Sprintf("%sneeds %s, %s", in, r.describe(), r.has(n))
-		if n > 0 && len(missing) > 0 {
+		switch {
+		case n > 0 && len(missing) == 0:
+			text += ", since several of them are one signer"
+		case n > 0:
 			var names []string
 			for _, m := range missing {
 				names = append(names, m.String())
@@ -179,7 +182,7 @@ func (r Rule) has(n int) string {
 func (x *examined) refuse(trust Trust, short []string) error {
 	if len(x.ignored) == 0 && len(x.found) == 0 {
 		return fault.WithHint(fault.Untrusted("bundle is not signed"),
-			"have the sender sign it (save with --key, or bale sign), or take it as it is with --insecure-skip-verify")
+			"have the sender sign it (save with --key, or bale sign); bale load takes it as it is with --insecure-skip-verify")
 	}
 	if len(x.found) > 0 {
 		return fault.WithHint(fault.Untrusted("bundle is not signed by all who must: %s", strings.Join(first(short), "; ")),
@@ -191,7 +194,7 @@ func (x *examined) refuse(trust Trust, short []string) error {
 			tried = append(tried, a.String())
 		}
 	}
-	hint := "ask the sender, by another way than the bundle came, for the .pub file of the key that signs"
+	hint := "ask the sender, by another way than the bundle came, for the .pub file of the key, or the identity, that signs"
 	if x.stale != nil && fault.Hint(x.stale) != "" {
 		hint = fault.Hint(x.stale)
 	}

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"slices"
+	"time"
+
 	"github.com/spf13/cobra"
 
+	"bale/bundle"
 	"bale/bundle/fault"
 	"bale/verify"
 	"bale/verify/policy"
@@ -34,24 +38,49 @@ func (f *baseTrustFlags) check() error {
 	return nil
 }
 
+// baseTrust is whose earlier bundles are taken.
+type baseTrust struct {
+	verify.Trust
+	policy *policy.Policy // nil without one
+}
+
 // trust returns whose bundles are taken: of those who sign and of the keys one is
-// enough, or what any rule of the policy asks for. It is the zero value if there
-// is nobody.
-func (f *baseTrustFlags) trust(s *signing) (t verify.Trust, err error) {
+// enough, or what the policy asks for. It is the zero value if there is nobody.
+func (f *baseTrustFlags) trust(s *signing) (t baseTrust, err error) {
 	known, err := readKeys(f.keys)
 	if err != nil {
 		return t, err
 	}
 	if known = append(known, s.known...); len(known) > 0 {
-		t = verify.TrustAny(known...)
+		t.Trust = verify.TrustAny(known...)
 	}
 	if f.policy == "" {
 		return t, nil
 	}
-	p, err := policy.Load(f.policy)
-	if err != nil {
+	if t.policy, err = policy.Load(f.policy); err != nil {
 		return t, err
 	}
-	t.Alternatives = append(t.Alternatives, p.Trust(nil).Alternatives...)
+	t.Alternatives = append(t.Alternatives, t.policy.Trust(nil).Alternatives...)
 	return t, nil
+}
+
+// voucher vouches for what res does. Where only the policy takes it, that must be
+// by the rule for its name: images and numbers go by names. How old it is does not
+// matter.
+func (t baseTrust) voucher(res *verify.Result) bundle.Voucher {
+	if t.policy == nil || slices.Contains(res.Accepted(), "") { // the keys have no rule
+		return res
+	}
+	return baseVoucher{res, t.policy}
+}
+
+type baseVoucher struct {
+	*verify.Result
+	policy *policy.Policy
+}
+
+// VouchesFor implements [bundle.HeaderVoucher].
+func (v baseVoucher) VouchesFor(h bundle.Header) error {
+	_, err := v.policy.CheckHeader(v.Result, h, time.Now(), policy.Waivers{Expiry: true, Age: true, Sequence: true}, nil)
+	return err
 }

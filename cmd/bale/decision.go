@@ -96,6 +96,9 @@ func (a *app) newDecision(f trustFlags) (d *decision, err error) {
 	switch {
 	case d.policy == nil && f.policy.old:
 		return nil, fault.Usage("--insecure-ignore-age says nothing without a policy")
+	case len(d.keys) == 0 && f.policy.ignore && !d.insecure:
+		return nil, fault.WithHint(fault.Usage("no key was given to verify the bundle with, and --insecure-ignore-policy asks no policy"),
+			"give the sender's public key: --key bale.pub")
 	case d.policy == nil && len(d.keys) == 0 && !d.insecure:
 		return nil, fault.WithHint(fault.Usage("no key was given to verify the bundle with, and there is no policy"),
 			"give the sender's public key: --key bale.pub; or a policy: --policy policy.yaml")

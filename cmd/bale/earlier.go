@@ -140,7 +140,7 @@ func (e *earlier) addFile(ctx context.Context, path string, trust verify.Trust, 
 	if err != nil {
 		return err
 	}
-	r, err := trustFile(ctx, file, trust, insecure, (*bale.File).Trust)
+	r, err := trustFile(ctx, file, baseTrust{Trust: trust}, insecure, (*bale.File).Trust)
 	if err != nil {
 		_ = file.Close() // only read from
 		return err
@@ -155,15 +155,15 @@ type trusting func(*bale.File, context.Context, bundle.Voucher) (*bundle.Reader,
 
 // trustFile opens a bundle that is given beside another one, which the user was
 // warned about already if trust does not matter.
-func trustFile(ctx context.Context, file *bale.File, trust verify.Trust, insecure bool, open trusting) (*bundle.Reader, error) {
+func trustFile(ctx context.Context, file *bale.File, trust baseTrust, insecure bool, open trusting) (*bundle.Reader, error) {
 	if insecure {
 		return open(file, ctx, verify.WithoutSignatureUnsafe(file.Envelope()))
 	}
-	res, err := decideFor(file.Envelope(), trust)
+	res, err := decideFor(file.Envelope(), trust.Trust)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file.Path(), err)
 	}
-	return open(file, ctx, res)
+	return open(file, ctx, trust.voucher(res))
 }
 
 // maxNear bounds the names whose repositories are searched for base content.

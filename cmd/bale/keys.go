@@ -9,7 +9,6 @@ import (
 
 	"bale/bundle"
 	"bale/bundle/fault"
-	"bale/sign/kms"
 	"bale/transport/bale"
 	"bale/transport/tarfile"
 	"bale/verify"
@@ -71,10 +70,6 @@ func (f *trustFlags) check() error {
 // readKeys reads the public keys in some files.
 func readKeys(paths []string) (list []verify.Authority, err error) {
 	for _, path := range paths {
-		if kms.IsURI(path) {
-			return nil, fault.WithHint(fault.Usage("%s is a key in a service, and verifying asks nobody over the network", path),
-				"take its public half along: bale public-key --key %s -o FILE", path)
-		}
 		keys, err := keyring.Load(path)
 		if err != nil {
 			return nil, err

@@ -179,8 +179,10 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		if err := a.provide(ctx, r, bases, to, p, m); err != nil {
 			return err
 		}
-		by.images, err = a.verifyImages(ctx, r, src, images, d.images, d.tell)
-		return err
+		if by.images, err = a.verifyImages(ctx, r, src, images, d.images, d.tell); err != nil {
+			return fmt.Errorf("%s: %w", o.input, err)
+		}
+		return nil
 	}
 	plan, err := transport.Copy(ctx, requests, to.sink, copying)
 	if err != nil {

@@ -13,7 +13,6 @@ import (
 	"bale/bundle/pack"
 	"bale/transport"
 	"bale/transport/bale"
-	"bale/verify"
 )
 
 type mergeOptions struct {
@@ -164,7 +163,7 @@ func (m *merging) close() error {
 	return errors.Join(errs...)
 }
 
-func (m *merging) add(ctx context.Context, path string, trust verify.Trust, insecure bool) error {
+func (m *merging) add(ctx context.Context, path string, trust baseTrust, insecure bool) error {
 	file, err := openBundle(ctx, path)
 	if err != nil {
 		return err

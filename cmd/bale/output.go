@@ -40,6 +40,9 @@ func (f *outputFlags) check(example string) error {
 	case f.unsigned && !f.who.none():
 		return fault.Usage("--key and --unsigned exclude each other")
 	case !f.unsigned && f.who.none():
+		if err := f.who.check(); err != nil { // such as --identity-token without --keyless
+			return err
+		}
 		return fault.WithHint(fault.Usage("no key was given to sign the bundle with"),
 			"make one with bale keygen and give --key bale.key, or say --unsigned")
 	}

@@ -202,8 +202,10 @@ func (d *decision) through(ctx context.Context, f *bale.File, v *decided) error 
 	}
 	r, h := o.r, o.r.Header()
 	v.Name, v.Sequence, v.Signers = h.Name, h.Sequence, signersOf(o.res)
-	v.Images, err = d.app.verifyImages(ctx, r, bale.NewSource(r), nil, d.images, d.tell)
-	return err
+	if v.Images, err = d.app.verifyImages(ctx, r, bale.NewSource(r), nil, d.images, d.tell); err != nil {
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
+	return nil
 }
 
 func (v *decided) print(w io.Writer) {

@@ -84,6 +84,9 @@ a key is not used any more, say.
 func (o *signOptions) check(path string) error {
 	switch {
 	case o.who.none() && len(o.attach) == 0 && len(o.remove) == 0 && o.detach == "":
+		if err := o.who.check(); err != nil { // such as --identity-token without --keyless
+			return err
+		}
 		return fault.WithHint(fault.Usage("no key was given to sign the bundle with"), "give one with --key bale.key, or a signature with --attach")
 	case o.detach != "" && (o.output != "" || len(o.attach) > 0 || len(o.remove) > 0):
 		return fault.Usage("--detach leaves the bundle alone, so -o, --attach and --remove make no sense with it")

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 // signer is one of who signed.
 type signer struct {
+	Name        string     `json:"name,omitempty"` // in the policy
 	Kind        string     `json:"kind"`
 	Algorithm   string     `json:"algorithm,omitempty"`
 	Fingerprint string     `json:"fingerprint,omitempty"`
@@ -46,6 +48,7 @@ func verifiedSigners(list []verify.Signer) []signer {
 	out := []signer{}
 	for _, s := range list {
 		one := newSigner(s.Identity)
+		one.Name, one.who = s.Name, s.String()
 		one.Entry, one.Evidence, one.Roles = s.Entry, s.Evidence, s.Roles
 		for _, t := range s.Times {
 			one.Times = append(one.Times, signedAt{t.At.UTC(), t.Source, t.Proven})
@@ -58,8 +61,9 @@ func verifiedSigners(list []verify.Signer) []signer {
 func printSigners(w io.Writer, list []signer) {
 	for _, s := range list {
 		text := "signed by " + verify.Clip(s.who)
-		if len(s.Roles) > 0 {
-			text += " [" + strings.Join(s.Roles, ", ") + "]"
+		// A signer that is named by itself is a role of one.
+		if roles := slices.DeleteFunc(slices.Clone(s.Roles), func(r string) bool { return r == s.Name }); len(roles) > 0 {
+			text += " [" + strings.Join(roles, ", ") + "]"
 		}
 		fmt.Fprintln(w, text)
 		for _, t := range s.Times {

@@ -128,11 +128,11 @@ func (a *app) loadSigner(ctx context.Context, name string) (*pair, error) {
 	}
 	data, err := sign.ReadKeyFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("private key %s: %w", name, err)
+		return nil, fmt.Errorf("private key %s: %w", sign.KeyName(name), err)
 	}
 	p, err := a.parseSigner(ctx, data)
 	if err != nil {
-		return nil, fmt.Errorf("private key %s: %w", name, err)
+		return nil, fmt.Errorf("private key %s: %w", sign.KeyName(name), err)
 	}
 	if text := sign.Exposed(name); text != "" && !ssh.IsPublicKey(data) {
 		a.warn(fmt.Sprintf("private key %s %s", name, text))
@@ -163,6 +163,9 @@ func (a *app) parseSigner(ctx context.Context, data []byte) (*pair, error) {
 			return nil, err
 		}
 		return &pair{k, verify.SSH(list[0]), list[0].Fingerprint(), list[0].Identity()}, nil
+	case openpgp.IsKey(data):
+		return nil, fault.WithHint(fault.Usage("is a public key of OpenPGP, and signing takes a private one"),
+			"for a key that gpg holds give --key gpg:FINGERPRINT")
 	case openpgp.IsPrivateKey(data):
 		k, err := openpgp.ParsePrivateKey(data, password)
 		if err != nil {

@@ -97,10 +97,10 @@ func (c *certificate) subkey(pk *packet.PublicKey) *pgp.Subkey {
 func (c *certificate) maySign(pk *packet.PublicKey, at, now time.Time) error {
 	self, _ := c.self(now)
 	if self == nil {
-		return untrustedKey("has no valid self-signature")
+		return untrustedKey(hintRenew, "has no valid self-signature")
 	}
 	if c.appointed || c.Revoked(at) {
-		return untrustedKey("is revoked")
+		return untrustedKey(hintOther, "is revoked")
 	}
 	if _, err := algorithmOf(c.PrimaryKey); err != nil {
 		return err
@@ -116,10 +116,10 @@ func (c *certificate) maySign(pk *packet.PublicKey, at, now time.Time) error {
 	binding := self
 	if s := c.subkey(pk); s != nil {
 		if binding = c.binding(pk, now); binding == nil {
-			return untrustedKey("has no valid binding of the subkey %X, with a signature back", pk.Fingerprint)
+			return untrustedKey(hintBack, "has no valid binding of the subkey %X, with a signature back", pk.Fingerprint)
 		}
 		if s.Revoked(binding, at) {
-			return untrustedKey("has revoked the subkey %X", pk.Fingerprint)
+			return untrustedKey(hintOther, "has revoked the subkey %X", pk.Fingerprint)
 		}
 		if _, err := algorithmOf(pk); err != nil {
 			return err
@@ -129,7 +129,7 @@ func (c *certificate) maySign(pk *packet.PublicKey, at, now time.Time) error {
 		}
 	}
 	if !binding.FlagsValid || !binding.FlagSign {
-		return untrustedKey("may not sign with %X", pk.Fingerprint)
+		return untrustedKey(hintRenew, "may not sign with %X", pk.Fingerprint)
 	}
 	return nil
 }
@@ -137,18 +137,26 @@ func (c *certificate) maySign(pk *packet.PublicKey, at, now time.Time) error {
 // lives fails if pk was not there yet at a time, or has expired now.
 func lives(pk *packet.PublicKey, self *packet.Signature, at, now time.Time) error {
 	if at.Before(pk.CreationTime) {
-		return untrustedKey("is younger than its signature")
+		return untrustedKey(hintAgain, "is younger than its signature")
 	}
 	if pk.KeyExpired(self, now) {
-		return fault.WithHint(untrustedKey("%w", ErrExpired),
-			"have its owner extend it (gpg --quick-set-expire) and send the public key again")
+		return untrustedKey(hintExtend, "%w", ErrExpired)
 	}
 	return nil
 }
 
-func untrustedKey(format string, args ...any) error {
-	return fault.Untrusted("the key "+format, args...)
+func untrustedKey(hint, format string, args ...any) error {
+	return fault.WithHint(fault.Untrusted("the key "+format, args...), "%s", hint)
 }
+
+// What to do about a key that does not count.
+const (
+	hintRenew  = "have its owner look after it (gpg --edit-key) and send the public key again"
+	hintOther  = "have it signed with a key that is not revoked, and give that one's public key"
+	hintAgain  = "one of the signer's clocks was wrong: have it signed again"
+	hintExtend = "have its owner extend it (gpg --quick-set-expire) and send the public key again"
+	hintBack   = "have its owner make the missing signature (gpg --edit-key, cross-certify) and send the public key again"
+)
 
 // signless says why no key of the certificate can sign.
 func (c *certificate) signless() error {

@@ -121,6 +121,16 @@ func (s *Signature) Touched() string {
 	return "a FIDO token, touched"
 }
 
+// CheckNamespace fails with [fault.ErrUntrusted] if the signature says itself that
+// it was made for another purpose than to sign a file.
+func (s *Signature) CheckNamespace() error {
+	if s.namespace == Namespace {
+		return nil
+	}
+	return fault.WithHint(fault.Untrusted("is a signature for the namespace %s, not %q", quote(s.namespace), Namespace),
+		"sign it as a file: ssh-keygen -Y sign -n file -f KEY SHA256SUMS")
+}
+
 // Verify fails unless s is this key's signature over message, for the namespace
 // "file". Its errors are
 //
@@ -136,8 +146,7 @@ func (k *PublicKey) Verify(message []byte, s *Signature) error {
 	case !s.By(k):
 		return fault.Untrusted("is by %s", s.Signer())
 	case s.namespace != Namespace:
-		return fault.WithHint(fault.Untrusted("is a signature for the namespace %s, not %q", quote(s.namespace), Namespace),
-			"sign it as a file: ssh-keygen -Y sign -n file -f KEY SHA256SUMS")
+		return s.CheckNamespace()
 	case len(s.reserved) != 0:
 		return fault.Unsupported("has a reserved field that is not empty")
 	}

@@ -20,6 +20,12 @@ const (
 	maxChain   = 8
 	maxEntries = 8
 	maxStamps  = 8
+	// maxStamp is the size of a timestamp in bytes, with all its certificates. Its
+	// parser goes as deep as what it parses, and looks at all of it at each step.
+	maxStamp = 32 << 10
+	// maxCertificate is the same for a certificate: the time that it takes to check
+	// a signature by RSA grows with the square of the key, which is anybody's.
+	maxCertificate = 16 << 10
 )
 
 // Media types of bundles before version 0.3. The first knew no proofs of
@@ -72,6 +78,16 @@ func (a *authority) claim(e *verify.Evidence) (*claim, error) {
 	}
 	if err := a.named(c); err != nil {
 		return nil, err
+	}
+	for _, r := range raw {
+		if n := len(r.GetRawBytes()); n > maxCertificate {
+			return nil, fault.Damaged("has a certificate of %d bytes, more than %d", n, maxCertificate)
+		}
+	}
+	for _, s := range c.stamps {
+		if n := len(s.GetSignedTimestamp()); n > maxStamp {
+			return nil, fault.Damaged("has a timestamp of %d bytes, more than %d", n, maxStamp)
+		}
 	}
 	if err := a.addChain(c, raw[1:]); err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package certificate
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
@@ -13,8 +15,8 @@ import (
 
 // subjects returns the names in a certificate, each once. What kind of name it is
 // must show in the name itself, or a CA that may only give out DNS names could
-// give out one that reads as an email address. Names of other kinds, and those
-// that do not look like their kind, are nobody's.
+// give out one that reads as an email address. Names of other kinds, those that do
+// not look like their kind, and those that cannot be shown, are nobody's.
 func subjects(c *x509.Certificate) []string {
 	var list []string
 	for _, s := range c.EmailAddresses {
@@ -35,7 +37,10 @@ func subjects(c *x509.Certificate) []string {
 	if s := username(c); s != "" {
 		list = append(list, s)
 	}
-	return list
+	// Names are shown to people, and compared by patterns that they wrote.
+	return slices.DeleteFunc(list, func(s string) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	})
 }
 
 // username returns the name of Fulcio's own kind, such as "alice!example.com".

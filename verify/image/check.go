@@ -81,6 +81,9 @@ type part struct {
 	digest   digest.Digest
 	found    map[string]found // by type of attestation; signatures under ""
 	children []*part
+	// unclear is why two readers could find other children in it; nil if they
+	// cannot.
+	unclear error
 }
 
 // found is who signed, by the authority that says so.
@@ -136,6 +139,13 @@ func (x *examination) part(ctx context.Context, d digest.Digest, depth int) (*pa
 	if err != nil {
 		return nil, err
 	}
+	if len(children) > 0 {
+		data, err := x.take(ctx, d, MaxManifest)
+		if err != nil {
+			return nil, err
+		}
+		p.unclear = checkNames(data, folded)
+	}
 	listed := make(map[digest.Digest]bool)
 	for _, c := range children {
 		if listed[c] {
@@ -182,17 +192,21 @@ func (x *examination) decide(root *part, req Requirement) error {
 }
 
 // covered says what is not met by the signers of a part and of those above it. An
-// index that lacks something may have it in all that it lists.
+// index that lacks something may have it in all that it lists, if nobody can find
+// another list in it.
 func (x *examination) covered(p *part, kind string, rules []verify.Rule, above found) []string {
 	all := above.with(p.found[kind])
 	lacks := verify.Lacking(rules, all)
 	if x.ways++; x.ways > maxWays || len(lacks) == 0 || len(p.children) == 0 {
 		return lacks
 	}
+	if p.unclear != nil {
+		return append(lacks, fmt.Sprintf("and what it lists does not count, since it %v", p.unclear))
+	}
 	for _, c := range p.children {
 		if len(x.covered(c, kind, rules, all)) > 0 {
 			if len(x.parts) > 2 { // with one child there is nothing to tell apart
-				lacks = append(lacks, "nor "+short(c.digest.String()))
+				lacks = append(lacks, "nor is "+short(c.digest.String())+", which it lists")
 			}
 			return lacks
 		}

@@ -183,11 +183,11 @@ func TestRefused(t *testing.T) {
 		"older, by a stranger": {alice, func(w *world) { w.tag(w.index, "sig", older(t, k.stranger, payloadFor(w.index, reference))) }, fault.ErrUntrusted, "is by another key"},
 		"one of two":           {both, func(w *world) { w.refer(w.index, good(w)) }, fault.ErrUntrusted, "has 1, without ED25519"},
 		"one of two, twice":    {both, func(w *world) { w.refer(w.index, good(w)); w.tag(w.index, "sig", goodOld(w)) }, fault.ErrUntrusted, "has 1"},
-		"one child of two":     {alice, func(w *world) { w.refer(w.amd, newer(t, k.alice, signature(w.amd))) }, fault.ErrUntrusted, "; nor " + string(newWorld(t).arm)[:19]},
+		"one child of two":     {alice, func(w *world) { w.refer(w.amd, newer(t, k.alice, signature(w.amd))) }, fault.ErrUntrusted, "; nor is " + string(newWorld(t).arm)[:19]},
 		"two, each on another child": {both, func(w *world) {
 			w.refer(w.amd, newer(t, k.alice, signature(w.amd)))
 			w.refer(w.arm, newer(t, k.bob, signature(w.arm)))
-		}, fault.ErrUntrusted, "; nor "},
+		}, fault.ErrUntrusted, "; nor is "},
 		"a signature of a child": {alice, func(w *world) { w.refer(w.index, newer(t, k.alice, signature(w.amd))) }, fault.ErrUntrusted, "is for another image, " + string(newWorld(t).amd)[:19]},
 		"older, of a child":      {alice, func(w *world) { w.tag(w.index, "sig", older(t, k.alice, payloadFor(w.amd, reference))) }, fault.ErrUntrusted, "is for another image"},
 		"over another manifest": {alice, func(w *world) {

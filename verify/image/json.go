@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"bale/bundle/fault"
@@ -20,7 +22,7 @@ func parseObject(data []byte) (object, error) {
 	if !utf8.Valid(data) {
 		return nil, fault.Damaged("is not UTF-8")
 	}
-	if err := checkNames(data); err != nil {
+	if err := checkNames(data, exactly); err != nil {
 		return nil, err
 	}
 	var o object
@@ -45,8 +47,23 @@ func (o object) get(name string, to any) error {
 	return nil
 }
 
+func exactly(name string) string { return name }
+
+// folded is the same for all names that encoding/json takes for one: those that
+// differ in upper and lower case, in which it also has a long s and a Kelvin sign.
+func folded(name string) string {
+	return strings.Map(func(r rune) rune {
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		return least
+	}, name)
+}
+
 // checkNames refuses names that come twice in one object, and what is too deep.
-func checkNames(data []byte) error {
+// as returns what two names have in common that are one.
+func checkNames(data []byte, as func(name string) string) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	type level struct {
@@ -71,10 +88,10 @@ func checkNames(data []byte) error {
 			top := &open[n-1]
 			if !top.value {
 				name, _ := t.(string)
-				if top.names[name] {
+				if top.names[as(name)] {
 					return fault.Damaged("has the name %.100q twice in one object", name)
 				}
-				top.names[name], top.value = true, true
+				top.names[as(name)], top.value = true, true
 				continue
 			}
 			top.value = false

@@ -271,7 +271,7 @@ func (x *examination) weigh(p *part, c *candidate) error {
 			p.add(c.Type, a, signers)
 		}
 		for _, s := range c.Signers {
-			x.explain(verify.Passed, "%s: %s by %s", c.In, c.what(), verify.Clip(s.Identity.String()))
+			x.explain(verify.Passed, "%s: %s by %s", c.In, c.what(), verify.Clip(s.String()))
 		}
 		return x.add(c.Finding)
 	case refused != nil:

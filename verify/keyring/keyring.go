@@ -15,11 +15,11 @@ import (
 func Load(path string) ([]verify.Authority, error) {
 	data, err := sign.ReadKeyFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("public key %s: %w", path, err)
+		return nil, fmt.Errorf("public key %s: %w", sign.KeyName(path), err)
 	}
 	list, err := Parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("public key %s: %w", path, err)
+		return nil, fmt.Errorf("public key %s: %w", sign.KeyName(path), err)
 	}
 	return list, nil
 }

@@ -64,7 +64,9 @@ func (l *loader) readBundles(n *yaml.Node) {
 			}
 		}
 		if f := o.fields["maxAge"]; f != nil {
-			if s, ok := l.text(f, "maxAge"); ok {
+			if f.Tag == "!!int" {
+				l.badHint(f, "say of what: 45d, 12h or 2w", "maxAge must be a span of time, and is a number")
+			} else if s, ok := l.text(f, "maxAge"); ok {
 				var err error
 				r.maxAgeText = s
 				if r.maxAge, err = verify.ParseDuration(s); err != nil {

@@ -35,8 +35,11 @@ func (p *Policy) checkHeader(res *verify.Result, h bundle.Header, now time.Time,
 	}
 	i := slices.IndexFunc(p.bundles, func(r *Rule) bool { return r.fits(h) })
 	if i < 0 {
-		return nil, fault.WithHint(fault.Untrusted("%s has no rule for %s", p.name, describeBundle(h)),
-			"add one under bundles if such bundles are to be taken")
+		hint := "add one under bundles if such bundles are to be taken"
+		if h.Name == "" {
+			hint = "have the sender save it with --name; or add a rule with unnamed: true if such bundles are to be taken"
+		}
+		return nil, fault.WithHint(fault.Untrusted("%s has no rule for %s", p.name, describeBundle(h)), "%s", hint)
 	}
 	r := p.bundles[i]
 	met := res.Accepted()

@@ -55,6 +55,7 @@ func (a *attesting) CheckEnvelope(e *verify.Evidence) ([]verify.Signer, error) {
 func (m *member) own(list []verify.Signer) []verify.Signer {
 	out := make([]verify.Signer, 0, len(list))
 	for _, s := range list {
+		s.Name = m.signer
 		s.IDs = append([]string{"signer:" + m.signer}, s.IDs...)
 		out = append(out, s)
 	}

@@ -41,14 +41,17 @@ type problem struct {
 }
 
 // bad notes what is wrong with a node.
-func (r *reader) bad(n *yaml.Node, format string, args ...any) { r.badHint(n, "", format, args...) }
+func (r *reader) bad(n *yaml.Node, format string, args ...any) {
+	r.badHint(n, formHint, format, args...)
+}
+
+// formHint is for those who do not know what a policy looks like.
+const formHint = "bale policy example shows the form"
 
 // badHint is bad with a line of advice.
 func (r *reader) badHint(n *yaml.Node, hint, format string, args ...any) {
 	err := fault.Usage("%s:%d:%d: %w", r.name, n.Line, n.Column, fmt.Errorf(format, args...))
-	if hint != "" {
-		err = fault.WithHint(err, "%s", hint)
-	}
+	err = fault.WithHint(err, "%s", hint) // unless that which is wrapped has one
 	r.problems = append(r.problems, problem{n.Line, n.Column, err})
 }
 
@@ -87,7 +90,7 @@ func (r *reader) document(data []byte) (*yaml.Node, error) {
 		return nil, fault.WithHint(fault.Usage("%s: %s", r.name, textEOF), "bale policy example prints one to begin with")
 	case err != nil:
 		return nil, fault.WithHint(fault.Usage("%s: is not YAML: %s", r.name, verify.Clip(err.Error())),
-			"put texts with : # or * in them in quotes; bale policy example shows the form")
+			"put texts with : # or * in them in quotes; "+formHint)
 	}
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
 		return nil, fault.WithHint(fault.Usage("%s: has more than one document, or something after its end", r.name), "remove what follows ---")
@@ -217,7 +220,7 @@ func (r *reader) text(n *yaml.Node, what string) (string, bool) {
 func (r *reader) block(n *yaml.Node, what string, limit int) (string, bool) {
 	switch {
 	case n.Kind != yaml.ScalarNode || n.Tag != "!!str":
-		hint := ""
+		hint := formHint
 		if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
 			hint = "put it in quotes"
 		}
