@@ -53,7 +53,7 @@ func TestRecognize(t *testing.T) {
 		"OpenPGP, no detached one":  {theirs(t, "openpgp", "cleartext.sig.asc"), 0, "", fault.ErrUsage, "not a signature"},
 		"SSH, cut":                  {ssh[:len(ssh)/2], 0, "", fault.ErrDamaged, "cut short"},
 		"SSH, twice":                {append(bytes.Clone(ssh), ssh...), 0, "", fault.ErrDamaged, ""},
-		"SSH, for Git":             {theirs(t, "ssh", "git.sig"), 0, "", fault.ErrUntrusted, "namespace \"git\""},
+		"SSH, for Git":              {theirs(t, "ssh", "git.sig"), 0, "", fault.ErrUntrusted, "namespace \"git\""},
 		"nothing":                   {nil, 0, "", fault.ErrUsage, "not a signature"},
 		"the message":               {sums, 0, "", fault.ErrUsage, "not a signature"},
 		"OpenPGP without its armor": {[]byte("\x88\x75\x04\x00"), 0, "", fault.ErrUsage, "not a signature"},
