@@ -152,7 +152,9 @@ func (h *hanging) ReadAt(p []byte, off int64) (int, error) {
 // An end of the context ends a save wherever it is.
 func TestUpdateCancelled(t *testing.T) {
 	one := save(t, as(1), layers(small(1).tar(t, 1))...)
-	items := layers(small(2).tar(t, 2), noise(8, 40<<20), small(3).tar(t, 3))
+	// The noise is more than a pack and what may be on its way to the next one, so
+	// that the file before it has to be read back.
+	items := layers(small(2).tar(t, 2), noise(8, 128<<20), small(3).tar(t, 3))
 	t.Run("looking into the bases", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
