@@ -59,7 +59,7 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 		return nil, fault.WithHint(fault.Usage("is a private key, and verifying takes a public one"), "give the .pub file")
 	case certificate:
 		return nil, fault.WithHint(fault.Usage("is a certificate, not a public key"),
-			"take the key out of it: openssl x509 -pubkey -noout")
+			"give its CA with --ca, and --certificate-identity; or take the key out of it: openssl x509 -pubkey -noout")
 	}
 	if cryptoutils.PEMType(b.Type) != cryptoutils.PublicKeyPEMType && cryptoutils.PEMType(b.Type) != cryptoutils.PKCS1PublicKeyPEMType {
 		return nil, fault.WithHint(fault.Usage("holds %q, which is no public key that bale reads", label(b)), kindsHint)

@@ -47,12 +47,16 @@ func AttachedTo(tag string) (d digest.Digest, kind string, ok bool) {
 // Attachment returns what an image with the manifest m is attached to, if it is a
 // signature, an attestation or the like: it has a subject, or one of cosign's tags,
 // and nothing that an engine could run. What could be run stands for itself,
-// whatever it says of itself.
+// whatever it says of itself; under a name of its own it needs no layers that are
+// called so, since Docker's engine does not ask what its layers are called.
 func (i Image) Attachment(m *Manifest) (to digest.Digest, ok bool) {
-	if m.Config == nil || IsConfig(m.Config.MediaType) && slices.ContainsFunc(m.Layers, isLayer) {
+	to, kind, ok := AttachedTo(i.Name.Tag)
+	ok = ok && kind != ""
+	named := i.Name.Tag != "" && !ok
+	switch {
+	case m.Config == nil, CanRun(m.Config.MediaType) && (named || slices.ContainsFunc(m.Layers, isLayer)):
 		return "", false
-	}
-	if to, kind, ok := AttachedTo(i.Name.Tag); ok && kind != "" {
+	case ok:
 		return to, true
 	}
 	return m.Subject, m.Subject != ""

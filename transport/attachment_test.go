@@ -31,6 +31,13 @@ func TestAttachment(t *testing.T) {
 		{"referrer with a tar", "", manifest("application/vnd.oci.empty.v1+json", v1.MediaTypeImageLayer, to), true},
 		{"image that says it refers", "", manifest(v1.MediaTypeImageConfig, v1.MediaTypeImageLayer, to), false},
 		{"image with a name that says it refers", "1.0", manifest(v1.MediaTypeImageConfig, v1.MediaTypeImageLayer, to), false},
+		{"image with a name and another config", "1.0", manifest("application/json", v1.MediaTypeImageLayer, to), false},
+		{"image with a name and no type of config", "1.0", manifest("", v1.MediaTypeImageLayer, to), false},
+		{"image with a name and odd layers", "1.0", manifest("text/html", "application/x-anything", to), false},
+		{"image with odd layers that says it refers", "1.0", manifest(v1.MediaTypeImageConfig, "application/x-anything", to), false},
+		{"image with another config", "", manifest("application/octet-stream", v1.MediaTypeImageLayer, to), false},
+		{"referrer with a name", "sbom", manifest("application/vnd.oci.empty.v1+json", "application/spdx+json", to), true},
+		{"cosign's signature, another config", signature, manifest("application/octet-stream", simple, ""), true},
 		{"index that says it refers", "", &transport.Manifest{Subject: to}, false},
 		{"index under the name of a signature", signature, &transport.Manifest{}, false},
 	} {

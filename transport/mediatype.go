@@ -38,6 +38,17 @@ func IsConfig(mediaType string) bool {
 	return mediaType == v1.MediaTypeImageConfig || mediaType == DockerConfig
 }
 
+// CanRun reports whether an engine could run what has a config of a media type.
+// Docker's takes more than images have, since registries were wrong about it (moby,
+// daemon/internal/distribution/registry.go).
+func CanRun(mediaType string) bool {
+	switch mediaType {
+	case "", "application/octet-stream", "application/json", "text/html":
+		return true
+	}
+	return IsConfig(mediaType)
+}
+
 // IsForeign reports whether a media type is that of a layer which registries
 // do not keep, because its publisher forbids to distribute it.
 func IsForeign(mediaType string) bool {

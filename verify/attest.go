@@ -99,7 +99,11 @@ func CheckRules(rules []Rule) error {
 			}
 		}
 		if n < r.need() {
-			return fault.WithHint(fault.Usage("%s cannot be met: only %d of %s can sign images", r.title(), n, r.describe()),
+			can := "none of them can"
+			if n > 0 {
+				can = fmt.Sprintf("only %d of them can", n)
+			}
+			return fault.WithHint(fault.Usage("%s cannot be met: it needs %s, and %s sign images", r.title(), r.describe(), can),
 				"images are signed as cosign does it: with a key in PEM form, or a certificate")
 		}
 	}

@@ -64,11 +64,11 @@ func (f *certifiedFlags) load() (*certificate.Root, error) {
 	case f.root != "":
 		data, err := sign.ReadKeyFile(f.root)
 		if err != nil {
-			return nil, fmt.Errorf("trusted root %s: %w", f.root, err)
+			return nil, fmt.Errorf("trusted root %s: %w", sign.KeyName(f.root), err)
 		}
 		r, err := certificate.ParseTrustedRoot(data)
 		if err != nil {
-			return nil, fmt.Errorf("trusted root %s: %w", f.root, err)
+			return nil, fmt.Errorf("trusted root %s: %w", sign.KeyName(f.root), err)
 		}
 		return r, nil
 	case len(f.cas) > 0:
@@ -97,11 +97,11 @@ func readCertificates(what string, paths []string) (all []*x509.Certificate, err
 	for _, path := range paths {
 		data, err := sign.ReadKeyFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", what, path, err)
+			return nil, fmt.Errorf("%s %s: %w", what, sign.KeyName(path), err)
 		}
 		list, err := certificate.ParseCertificates(data)
 		if err != nil {
-			return nil, fmt.Errorf("%s %s: %w", what, path, err)
+			return nil, fmt.Errorf("%s %s: %w", what, sign.KeyName(path), err)
 		}
 		all = append(all, list...)
 	}

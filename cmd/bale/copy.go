@@ -146,6 +146,7 @@ func (o *copyOptions) reading(args []string, to string) (connection, error) {
 // wrote tells what was copied to a place.
 func (a *app) wrote(to string, plan *transport.Plan, p transport.Properties, by *vouched, done string) error {
 	v := struct {
+		identified
 		copyResult
 		Place        string `json:"place"`
 		Copied       int    `json:"copiedBlobs"`
@@ -153,7 +154,7 @@ func (a *app) wrote(to string, plan *transport.Plan, p transport.Properties, by 
 		Skipped      int    `json:"skippedBlobs"`
 		SkippedBytes int64  `json:"skippedBytes"`
 		vouchedResult
-	}{copyResult: newCopyResult(plan), Place: to, vouchedResult: by.result()}
+	}{identified: by.of(), copyResult: newCopyResult(plan), Place: to, vouchedResult: by.result()}
 	v.CopiedBytes, v.SkippedBytes = plan.Bytes()
 	v.Copied, v.Skipped = plan.Blobs()
 	a.forgets(p)

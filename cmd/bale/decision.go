@@ -246,6 +246,18 @@ func (d *decision) checkImages(ctx context.Context, r *bundle.Reader) error {
 	return d.rule.CheckImages(images, d.tell)
 }
 
+// inOrder decides by what was loaded before; r may be nil.
+func (d *decision) inOrder(r *row) error {
+	err := r.check()
+	switch {
+	case err != nil:
+		d.explain(verify.Failed, "%v", err)
+	case r != nil && r.wanted && !r.ignore:
+		d.explain(verify.Passed, "sequence %d of %s: no later one was loaded", r.this.Sequence, r.this.Name)
+	}
+	return err
+}
+
 // explain tells a step if somebody wants to know.
 func (d *decision) explain(v verify.Verdict, format string, args ...any) {
 	if d.tell != nil {

@@ -98,7 +98,7 @@ func (a *app) inspectEnvelope(ctx context.Context, path string) (err error) {
 		if len(v.Claims) == 0 {
 			fmt.Fprintln(w, "not signed")
 		}
-		fmt.Fprintln(w, "give --key to verify it and to see its images")
+		fmt.Fprintln(w, "give --key, or --policy, to verify it and to see its images")
 	})
 }
 

@@ -154,11 +154,11 @@ func (a *app) instance(ctx context.Context, f *keylessFlags) (*sigstore.Instance
 	}
 	config, err := sign.ReadKeyFile(f.signingConfig)
 	if err != nil {
-		return nil, fmt.Errorf("signing config %s: %w", f.signingConfig, err)
+		return nil, fmt.Errorf("signing config %s: %w", sign.KeyName(f.signingConfig), err)
 	}
 	trusted, err := sign.ReadKeyFile(f.trustedRoot)
 	if err != nil {
-		return nil, fmt.Errorf("trusted root %s: %w", f.trustedRoot, err)
+		return nil, fmt.Errorf("trusted root %s: %w", sign.KeyName(f.trustedRoot), err)
 	}
 	return sigstore.ParseInstance(config, trusted)
 }

@@ -144,14 +144,14 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 	r, res := of.r, of.res
 	row, err := a.row(o.order, r.Header(), res, d.policy != nil)
 	if err != nil {
-		return fmt.Errorf("%s: %w", o.input, err)
+		return fmt.Errorf("%s: %w", of.file.Path(), err)
 	}
 	if err := row.reserve(ctx); err != nil {
 		return err
 	}
 	defer row.end()
-	if err := row.check(); err != nil {
-		return fmt.Errorf("%s: %w", o.input, err)
+	if err := d.inOrder(row); err != nil {
+		return fmt.Errorf("%s: %w", of.file.Path(), err)
 	}
 	src := bale.NewSource(r)
 	bases, err := a.openEarlier(ctx, r, o.earlier, d)
@@ -174,13 +174,13 @@ func (a *app) load(cmd *cobra.Command, o loadOptions, args []string) (err error)
 		return err
 	}
 	copying.Progress, copying.Foreign = m, o.placing(a, m, copying).foreign
-	by := &vouched{who: signersOf(res)}
+	by := &vouched{who: signersOf(res), bundle: identify(o.input, r.Header(), res)}
 	copying.Planned = func(p *transport.Plan) error {
 		if err := a.provide(ctx, r, bases, to, p, m); err != nil {
 			return err
 		}
 		if by.images, err = a.verifyImages(ctx, r, src, images, d.images, d.tell); err != nil {
-			return fmt.Errorf("%s: %w", o.input, err)
+			return fmt.Errorf("%s: %w", of.file.Path(), err)
 		}
 		return nil
 	}

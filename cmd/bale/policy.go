@@ -78,9 +78,9 @@ func newPolicyCheck(a *app) *cobra.Command {
 		Long: `If FILE is a policy, check it and say in words what it demands. If it is a bundle,
 decide about it by the policy that --policy names or that is found, and show each
 step; the exit code is that of bale verify. Who signed is looked at, what the bundle
-says of itself, and what its images are signed with where the policy asks for that. That
-takes no time: their content is not looked at, which is left to bale verify. Without FILE
-the policy itself is checked.`,
+says of itself, whether a later one was loaded, and what its images are signed with where
+the policy asks for that. That takes no time: their content is not looked at, which is
+left to bale verify. Without FILE the policy itself is checked.`,
 		Example: "  bale policy check policy.yaml\n  bale policy check --policy policy.yaml app.bale",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -202,6 +202,13 @@ func (d *decision) through(ctx context.Context, f *bale.File, v *decided) error 
 	}
 	r, h := o.r, o.r.Header()
 	v.Name, v.Sequence, v.Signers = h.Name, h.Sequence, signersOf(o.res)
+	row, err := d.app.row(orderFlags{}, h, o.res, true)
+	if err == nil {
+		err = d.inOrder(row)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.Path(), err)
+	}
 	if v.Images, err = d.app.verifyImages(ctx, r, bale.NewSource(r), nil, d.images, d.tell); err != nil {
 		return fmt.Errorf("%s: %w", f.Path(), err)
 	}

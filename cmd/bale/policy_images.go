@@ -78,7 +78,7 @@ func policyImage(ctx context.Context, r *bundle.Reader, src *bale.Source, i tran
 		if err != nil {
 			return out, err
 		}
-		if m.Config != nil && transport.IsConfig(m.Config.MediaType) {
+		if m.Config != nil && transport.CanRun(m.Config.MediaType) {
 			out.Platforms = []string{unknownPlatform}
 		}
 	}
@@ -148,7 +148,7 @@ func (w *platformWalk) config(d v1.Descriptor) (*v1.Platform, error) {
 	}
 	w.configs[d.Digest] = nil
 	m, err := w.manifest(d)
-	if err != nil || m.Config == nil || !transport.IsConfig(m.Config.MediaType) {
+	if err != nil || m.Config == nil || !transport.CanRun(m.Config.MediaType) {
 		return nil, err
 	}
 	content, err := w.src.Manifest(w.ctx, w.image, *m.Config) // a config is no larger

@@ -33,6 +33,7 @@ import (
 //	tags ADDR [NAME:TAG...]  a registry has these tags and no other
 //	release DIR NAME NUMBER  makes a layout with a release of a program; see cmdRelease
 //	flip FILE OFFSET         changes a bit; a negative offset counts from the end
+//	sigstore VAR EMAIL       starts a private Sigstore; see cmdSigstore
 //	same PLACE PLACE         two images are the same, byte for byte
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -44,7 +45,7 @@ func TestScripts(t *testing.T) {
 			"fails": cmdFails, "exitcode": cmdExitcode, "clean": cmdClean, "json": cmdJSON, "tool": cmdTool,
 			"tmpfs": cmdTmpfs, "mkfifo": cmdMkfifo, "cut": cmdCut,
 			"registry": cmdRegistry, "login": cmdLogin, "push": cmdPush, "tags": cmdTags, "same": cmdSame,
-			"release": cmdRelease, "flip": cmdFlip,
+			"release": cmdRelease, "flip": cmdFlip, "sigstore": cmdSigstore,
 		},
 	})
 }

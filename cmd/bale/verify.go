@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
@@ -65,7 +64,7 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 	r, res := o.r, o.res
 	row, err := a.row(expected, r.Header(), res, o.policy != nil)
 	if err == nil {
-		err = row.check()
+		err = o.inOrder(row)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -108,12 +107,7 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	v := struct {
-		Bundle   string     `json:"bundle"`
-		ID       string     `json:"id"`
-		Name     string     `json:"name,omitempty"`
-		Sequence uint64     `json:"sequence,omitempty"`
-		Expires  *time.Time `json:"expires,omitempty"`
-		Sums     string     `json:"sums"`
+		identified
 		counts
 		Packs  int     `json:"packs"`
 		Blobs  int     `json:"blobs"`
@@ -122,7 +116,7 @@ func (a *app) verify(cmd *cobra.Command, trust trustFlags, expected orderFlags, 
 		At     *proven `json:"at,omitempty"`
 		vouchedResult
 	}{
-		path, r.Header().ID, r.Header().Name, r.Header().Sequence, r.Header().Expires, res.SumsDigest().String(),
+		identify(path, r.Header(), res),
 		has, len(r.Index().Packs), len(r.Index().Blobs), isUpdate(r), left, at, by.result(),
 	}
 	return a.result(v, func(w io.Writer) {

@@ -3,6 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
+
+	"bale/bundle"
+	"bale/verify"
 )
 
 // vouched is why what was verified or loaded is to be believed. Nil is that of
@@ -12,6 +16,29 @@ type vouched struct {
 	policy string // "" without one
 	rule   string // of the policy, that let the bundle through
 	images []verifiedImage
+	bundle identified // zero where it is told elsewhere
+}
+
+// identified tells which bundle it is, as it says itself.
+type identified struct {
+	Bundle   string     `json:"bundle,omitempty"` // the file
+	ID       string     `json:"id,omitempty"`
+	Name     string     `json:"name,omitempty"`
+	Sequence uint64     `json:"sequence,omitempty"`
+	Expires  *time.Time `json:"expires,omitempty"`
+	Sums     string     `json:"sums,omitempty"` // digest of SHA256SUMS
+}
+
+func identify(path string, h bundle.Header, res *verify.Result) identified {
+	return identified{path, h.ID, h.Name, h.Sequence, h.Expires, res.SumsDigest().String()}
+}
+
+// of returns which bundle it is about; the zero value if about none.
+func (v *vouched) of() identified {
+	if v == nil {
+		return identified{}
+	}
+	return v.bundle
 }
 
 // ruled adds by which rule of a policy it was decided.

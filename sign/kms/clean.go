@@ -4,6 +4,9 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"unicode"
+
+	"bale/sign"
 )
 
 // maxText is how much of what a service says is shown.
@@ -24,10 +27,6 @@ var (
 	// eyJ is how JSON in base64 begins: a token of OIDC. The others are those
 	// of Vault and OpenBao.
 	token = regexp.MustCompile(`\b(eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+|(hvs|hvb|hvr|bat|s|b|r)\.[A-Za-z0-9_-]{20,})`)
-	// secretName is a variable of the environment whose value is not for showing.
-	secretName = regexp.MustCompile(`(?i)(TOKEN|SECRET|PASSW|PASSPHRASE|ACCESS_KEY|API_KEY|PIN$)`)
-	// fileName is one that says where the secret is, which helps to find it.
-	fileName = regexp.MustCompile(`(?i)(FILE|PATH|DIR)$`)
 )
 
 // clean makes text from a service or its library fit to be shown: one line,
@@ -35,7 +34,7 @@ var (
 func clean(text string) string {
 	for _, v := range os.Environ() {
 		name, value, _ := strings.Cut(v, "=")
-		if len(value) >= minSecret && secretName.MatchString(name) && !fileName.MatchString(name) {
+		if len(value) >= minSecret && sign.IsSecretName(name) {
 			text = strings.ReplaceAll(text, value, hidden)
 		}
 	}
@@ -44,7 +43,7 @@ func clean(text string) string {
 	text = bearer.ReplaceAllString(text, "${1} "+hidden)
 	text = token.ReplaceAllString(text, hidden)
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == '\u2028' || r == '\u2029' || (r >= 0x80 && r < 0xa0) {
+		if !unicode.IsPrint(r) {
 			return ' '
 		}
 		return r

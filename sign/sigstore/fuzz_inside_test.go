@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/digitorus/timestamp"
@@ -101,9 +102,10 @@ func FuzzClean(f *testing.F) {
 	const secret = "aaaaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbb.cccccccccccccccccccccccc"
 	f.Add("no: Bearer " + secret + "\x1b[31m")
 	f.Add(strings.Repeat(secret, 20))
+	f.Add("\u009b31m\u202etxt.exe")
 	f.Fuzz(func(t *testing.T, s string) {
 		got := clean(s, secret)
-		if len(got) > maxSaid+3 || strings.ContainsAny(got, "\n\r\x1b\x00") || !utf8.ValidString(got) {
+		if len(got) > maxSaid+3 || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(got) {
 			t.Errorf("%q", got)
 		}
 		for part := range strings.SplitSeq(secret, ".") {

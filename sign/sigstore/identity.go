@@ -11,7 +11,7 @@ import (
 // identity is whom a certificate names. Which of several names counts is for
 // who verifies to say.
 func identity(pub *sign.PublicKey, leaf *x509.Certificate) sign.Identity {
-	id := sign.Identity{Kind: sign.KindCertificate, Algorithm: pub.Algorithm(), Issuer: leaf.Issuer.CommonName}
+	id := sign.Identity{Kind: sign.KindCertificate, Algorithm: pub.Algorithm(), Issuer: leaf.Issuer.String()}
 	if s, err := certificate.SummarizeCertificate(leaf); err == nil {
 		id.Subject = s.SubjectAlternativeName
 		if s.Issuer != "" {

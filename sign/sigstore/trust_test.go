@@ -125,7 +125,7 @@ func TestCertified(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				want := sign.Identity{Kind: sign.KindCertificate, Algorithm: name, Subject: who, Issuer: "own issuer"}
+				want := sign.Identity{Kind: sign.KindCertificate, Algorithm: name, Subject: who, Issuer: "CN=own issuer,O=example"}
 				if sig.By != want {
 					t.Errorf("by %+v, want %+v", sig.By, want)
 				}

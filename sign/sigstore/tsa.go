@@ -16,6 +16,8 @@ import (
 	"github.com/digitorus/timestamp"
 	bundlepb "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	commonpb "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+
+	"bale/sign"
 )
 
 const (
@@ -68,6 +70,9 @@ func stamp(ctx context.Context, address string, signature []byte) ([]byte, error
 
 // parseTimestamp is the library's parser without its panics.
 func parseTimestamp(der []byte) (t *timestamp.Timestamp, err error) {
+	if len(der) > sign.MaxTimestamp {
+		return nil, fmt.Errorf("a timestamp of %d bytes is more than the %d that are taken", len(der), sign.MaxTimestamp)
+	}
 	err = guard(func() error {
 		t, err = timestamp.ParseResponse(der)
 		return err

@@ -3,6 +3,7 @@ package sigstore_test
 import (
 	"crypto"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"io"
 	"math/big"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/digitorus/timestamp"
 
+	"bale/sign"
 	"bale/sign/sigstore"
 )
 
@@ -30,7 +32,10 @@ func TestTimestampsAreChecked(t *testing.T) {
 			"is an old one"},
 		"no nonce": {func(s *timestamp.Timestamp) { s.Nonce = nil }, "is an old one"},
 		"old":      {func(s *timestamp.Timestamp) { s.Time = s.Time.Add(-48 * time.Hour) }, "this machine's clock says"},
-		"to come":  {func(s *timestamp.Timestamp) { s.Time = s.Time.Add(48 * time.Hour) }, "this machine's clock says"},
+		"huge": {func(s *timestamp.Timestamp) {
+			s.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Value: make([]byte, sign.MaxTimestamp)}}
+		}, "is more than the 32768 that are taken"},
+		"to come": {func(s *timestamp.Timestamp) { s.Time = s.Time.Add(48 * time.Hour) }, "this machine's clock says"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -130,8 +130,11 @@ func (a *authority) times(c *claim, entries []entry, stamps []verify.Time) ([]ve
 }
 
 func noTime(c *claim, format string) error {
-	n := len(c.stamps)
-	return fault.WithHint(fault.Untrusted(format, fmt.Sprintf("its signature, with %d timestamps,", n)),
+	what := "its signature"
+	if n := len(c.stamps); n > 0 {
+		what = fmt.Sprintf("its signature, with %d timestamps,", n)
+	}
+	return fault.WithHint(fault.Untrusted(format, what),
 		"have it signed again with a timestamp; if the timestamp authority has changed its certificate, get a new trusted root")
 }
 

@@ -20,10 +20,7 @@ const (
 	maxChain   = 8
 	maxEntries = 8
 	maxStamps  = 8
-	// maxStamp is the size of a timestamp in bytes, with all its certificates. Its
-	// parser goes as deep as what it parses, and looks at all of it at each step.
-	maxStamp = 32 << 10
-	// maxCertificate is the same for a certificate: the time that it takes to check
+	// maxCertificate is the size of one in bytes: the time that it takes to check
 	// a signature by RSA grows with the square of the key, which is anybody's.
 	maxCertificate = 16 << 10
 )
@@ -85,8 +82,8 @@ func (a *authority) claim(e *verify.Evidence) (*claim, error) {
 		}
 	}
 	for _, s := range c.stamps {
-		if n := len(s.GetSignedTimestamp()); n > maxStamp {
-			return nil, fault.Damaged("has a timestamp of %d bytes, more than %d", n, maxStamp)
+		if n := len(s.GetSignedTimestamp()); n > sign.MaxTimestamp {
+			return nil, fault.Damaged("has a timestamp of %d bytes, more than %d", n, sign.MaxTimestamp)
 		}
 	}
 	if err := a.addChain(c, raw[1:]); err != nil {

@@ -66,8 +66,10 @@ var keylessCases = []struct{ name, attack, reason string }{
 	{"log-twice", "entry twice", "one log entry that is there twice"},
 	{"log-body", "body altered", "a log entry whose body was altered"},
 	{"log-promise", "promise altered", "a log entry whose promise (SET) was altered"},
+	{"log-no-promise", "no promise", "a log entry without the promise that proves its time"},
 	{"log-promise-only", "no proof", "a log entry with a promise and no proof"},
 	{"log-proof", "proof altered", "a log entry whose proof of inclusion was altered"},
+	{"log-proof-size", "proof's size", "a log entry with a proof for another size of the log than its checkpoint has"},
 	{"log-checkpoint", "checkpoint altered", "a log entry whose checkpoint was altered"},
 	{"log-checkpoint-stranger", "checkpoint by a stranger", "a log entry with a checkpoint by another log"},
 	{"log-other", "entry of another signature", "the log entry of another signature"},
@@ -320,7 +322,17 @@ func corpCases(t *testing.T) []*cases.Case {
 			sub := authority(c.root, "Ended CA", func(x *x509.Certificate) { x.NotAfter = then.AddDate(0, 1, 0) })
 			return own{by: sub, chain: []*pair{sub}}
 		}()),
+		no("weak-sub", "a certificate by a CA with an RSA key of 1024 bits below the own one", "RSA key of 1024 bits", func() own {
+			template := caTemplate("Weak CA")
+			template.NotAfter = long
+			sub := issue(c.root, must(rsa.GenerateKey(rand.Reader, 1024)), template)
+			return own{by: sub, chain: []*pair{sub}}
+		}()),
 		no("other-name", "a certificate for somebody else by the own CA", "by a certificate for bob@example.com", own{leaf: func(l *x509.Certificate) { l.EmailAddresses = []string{"bob@example.com"} }}),
+		no("escapes", "a certificate whose names act on terminals, for somebody else", "not signed by a given key", own{leaf: func(l *x509.Certificate) {
+			l.Subject.CommonName = "\x1b[2Jgood"
+			l.EmailAddresses = []string{"\x1b[2J\x1b]0;good\aalice@example.org"}
+		}}),
 		no("weak-key", "a certificate with an RSA key of 1024 bits by the own CA", "1024 bits", own{key: must(rsa.GenerateKey(rand.Reader, 1024))}),
 		no("sha1", "a certificate that the own CA signed over SHA-1", "weak algorithm ECDSA-SHA1", own{leaf: func(l *x509.Certificate) { l.SignatureAlgorithm = x509.ECDSAWithSHA1 }}),
 		no("wrong-usage", "a certificate for servers by the own CA", "is not for code signing", own{leaf: func(l *x509.Certificate) { l.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }}),

@@ -25,7 +25,7 @@ type Options struct {
 	// Explain, if not nil, is told each step of the decision as it is made.
 	Explain func(verify.Step)
 	// Named, if not nil, is asked whether the name that an older signature was made
-	// for fits; what was made for another name is ignored. Newer signatures and
+	// for fits; what was made for another name or for none is ignored. Newer signatures and
 	// attestations are over no name, and not asked about.
 	Named func(reference string) bool
 	// AllowPromise counts signatures by certificates for which the log gave a

@@ -431,6 +431,26 @@ func TestNamed(t *testing.T) {
 	}
 }
 
+// A payload that says no name is for none.
+func TestNamedNothing(t *testing.T) {
+	k := newKeys(t)
+	anything := image.Options{Named: func(string) bool { return true }}
+	for name, payload := range map[string]string{
+		"empty name":  string(payloadFor(newWorld(t).index, "")),
+		"no identity": `{"critical":{"image":{"docker-manifest-digest":"` + newWorld(t).index.String() + `"},"type":"cosign container image signature"}}`,
+	} {
+		w := newWorld(t)
+		w.tag(w.index, "sig", older(t, k.alice, []byte(payload)))
+		req := image.Requirement{Signed: by(k.alice)}
+		if _, err := w.check(req, image.Options{}); err != nil {
+			t.Errorf("%s: nobody asked: %v", name, err)
+		}
+		if _, err := w.check(req, anything); !errors.Is(err, fault.ErrUntrusted) || !strings.Contains(err.Error(), `made for the name ""`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // What strangers attach is ignored, and listed.
 func TestStrangersAreListed(t *testing.T) {
 	k := newKeys(t)

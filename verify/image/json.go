@@ -47,6 +47,31 @@ func (o object) get(name string, to any) error {
 	return nil
 }
 
+// list returns the items of a member that is a list, which may be absent. One by
+// one: an item takes two bytes there, and a hundred times that here.
+func (o object) list(name string, most int) ([]json.RawMessage, error) {
+	raw, ok := o[name]
+	if !ok || bytes.Equal(raw, []byte("null")) {
+		return nil, nil
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return nil, fault.Damaged("%q is no list", name)
+	}
+	var list []json.RawMessage
+	for d.More() {
+		if len(list) == most {
+			return nil, fault.Damaged("has more than %d %ss", most, strings.TrimSuffix(name, "s"))
+		}
+		var item json.RawMessage
+		if err := d.Decode(&item); err != nil {
+			return nil, fault.Damaged("%q is not what it should be: %w", name, err)
+		}
+		list = append(list, item)
+	}
+	return list, nil
+}
+
 func exactly(name string) string { return name }
 
 // folded is the same for all names that encoding/json takes for one: those that
@@ -71,6 +96,7 @@ func checkNames(data []byte, as func(name string) string) error {
 		value bool            // a name was read, and its value comes next
 	}
 	var open []level
+	names := 0 // in all of open
 	for {
 		t, err := d.Token()
 		if errors.Is(err, io.EOF) {
@@ -81,6 +107,7 @@ func checkNames(data []byte, as func(name string) string) error {
 		}
 		delim, isDelim := t.(json.Delim)
 		if isDelim && (delim == '}' || delim == ']') {
+			names -= len(open[len(open)-1].names)
 			open = open[:len(open)-1]
 			continue
 		}
@@ -90,6 +117,9 @@ func checkNames(data []byte, as func(name string) string) error {
 				name, _ := t.(string)
 				if top.names[as(name)] {
 					return fault.Damaged("has the name %.100q twice in one object", name)
+				}
+				if names++; names > maxNames {
+					return fault.Damaged("is JSON with more than %d names in one object and those around it", maxNames)
 				}
 				top.names[as(name)], top.value = true, true
 				continue

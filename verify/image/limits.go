@@ -22,7 +22,9 @@ const (
 	maxAnnotation = 256 << 10 // bytes of one that is looked at
 	maxChain      = 8         // certificates of a chain
 	maxSubjects   = 1024      // of a statement
+	maxSignatures = 64        // of an envelope, to be counted
 	maxJSONDepth  = 256
+	maxNames      = 1 << 18 // of an object of JSON, and of those around it
 	maxWays       = 1 << 16 // through indexes that share what they list
 	maxReasons    = 8       // in an error
 )

@@ -21,6 +21,7 @@ type candidate struct {
 	Finding
 	evidence *verify.Evidence
 	message  []byte // that the signature is over; nil if it is over an envelope
+	older    bool   // it is one of cosign's payloads, which can say a name
 }
 
 // look looks at all that one manifest attaches to a part. What was seen already
@@ -191,7 +192,7 @@ func (x *examination) open(ctx context.Context, c *candidate, l layer, limit int
 
 // payload takes in one of cosign's older signatures.
 func (c *candidate) payload(l layer, data []byte) error {
-	c.Kind = KindSignature
+	c.Kind, c.older = KindSignature, true
 	p, err := parsePayload(data)
 	if err != nil {
 		return err
@@ -234,7 +235,7 @@ func otherImage(of string) error { return fault.Untrusted("is for another image,
 
 // weigh has the authorities look at a candidate.
 func (x *examination) weigh(p *part, c *candidate) error {
-	if c.Reference != "" && x.options.Named != nil && !x.options.Named(c.Reference) {
+	if c.older && x.options.Named != nil && (c.Reference == "" || !x.options.Named(c.Reference)) {
 		return x.note(c.Finding, verify.Ignored, "was made for the name %q", verify.Clip(c.Reference))
 	}
 	if !x.options.AllowPromise && promised(c.evidence.Sigstore()) {

@@ -34,12 +34,9 @@ func parseLayers(data []byte) (layers []layer, subject digest.Digest, err error)
 	if err := of.read(top["subject"]); err != nil {
 		return nil, "", err
 	}
-	var list []json.RawMessage
-	if err := top.get("layers", &list); err != nil {
+	list, err := top.list("layers", MaxFindings)
+	if err != nil {
 		return nil, "", err
-	}
-	if len(list) > MaxFindings {
-		return nil, "", fault.Damaged("has %d layers, more than %d", len(list), MaxFindings)
 	}
 	for _, raw := range list {
 		var d descriptor

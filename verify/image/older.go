@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
 	"strings"
 
@@ -81,11 +80,14 @@ func parseEnvelope(data []byte) (*dssepb.Envelope, error) {
 		return nil, err
 	}
 	var content, kind string
-	var signatures []json.RawMessage
-	for name, to := range map[string]any{"payload": &content, "payloadType": &kind, "signatures": &signatures} {
+	for name, to := range map[string]any{"payload": &content, "payloadType": &kind} {
 		if err := top.get(name, to); err != nil {
 			return nil, err
 		}
+	}
+	signatures, err := top.list("signatures", maxSignatures)
+	if err != nil {
+		return nil, err
 	}
 	if len(signatures) != 1 {
 		return nil, fault.Unsupported("is an envelope with %d signatures, not one", len(signatures))

@@ -1,7 +1,6 @@
 package image
 
 import (
-	"encoding/json"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -47,12 +46,9 @@ func parseStatement(data []byte) (s statement, err error) {
 	if s.predicate == "" {
 		return s, fault.Damaged("is a statement without a predicate type")
 	}
-	var subjects []json.RawMessage
-	if err := top.get("subject", &subjects); err != nil {
+	subjects, err := top.list("subject", maxSubjects)
+	if err != nil {
 		return s, err
-	}
-	if len(subjects) > maxSubjects {
-		return s, fault.Damaged("is a statement about %d subjects, more than %d", len(subjects), maxSubjects)
 	}
 	for _, raw := range subjects {
 		subject, err := parseObject(raw)

@@ -86,7 +86,7 @@ func (r *Rule) checkSequence(h bundle.Header, _ time.Time) error {
 		return nil
 	}
 	return fault.WithHint(fault.Untrusted("%s demands sequence %d or higher, and %s has %d", r.rule(), r.minSequence, describeBundle(h), h.Sequence),
-		"get a newer bundle from the sender")
+		"get a newer bundle from the sender; whoever takes it all the same says so with --insecure-ignore-age")
 }
 
 func (r *Rule) checkAge(h bundle.Header, now time.Time) error {
@@ -99,7 +99,7 @@ func (r *Rule) checkAge(h bundle.Header, now time.Time) error {
 	case now.Sub(h.Created) > r.maxAge:
 		return fault.WithHint(fault.Untrusted("%s allows an age of %s, and %s was made at %s; it is %s",
 			r.rule(), r.maxAgeText, describeBundle(h), h.Created.Format(time.RFC3339), clock),
-			"get a newer bundle from the sender")
+			"get a newer bundle from the sender; whoever takes it all the same says so with --insecure-ignore-age")
 	}
 	return nil
 }
@@ -107,7 +107,7 @@ func (r *Rule) checkAge(h bundle.Header, now time.Time) error {
 func (r *Rule) checkExpiry(h bundle.Header, now time.Time) error {
 	if h.Expires == nil {
 		return fault.WithHint(fault.Untrusted("%s demands that bundles expire, and %s does not say when", r.rule(), describeBundle(h)),
-			"ask the sender to save it with --expires")
+			"ask the sender to save it with --expires; whoever takes it all the same says so with --insecure-ignore-expiry")
 	}
 	return verify.CheckExpiry(h, now)
 }

@@ -102,7 +102,7 @@ func Load(path string) (*Policy, error) {
 		return nil, fault.WithHint(fault.Missing("policy %s: %w", path, fs.ErrNotExist), "check the path of the policy; bale policy example prints one to begin with")
 	case errors.Is(err, fault.ErrUsage):
 		// Its hint is about keys.
-		return nil, fault.WithHint(fault.Usage("policy %s: %v", path, err), "give a policy in a regular file of at most %d KiB", sign.MaxKeyFile>>10)
+		return nil, fault.WithHint(fault.Usage("policy %s: %v", sign.KeyName(path), err), "give a policy in a regular file of at most %d KiB", sign.MaxKeyFile>>10)
 	case err != nil:
 		return nil, fmt.Errorf("policy %s: %w", path, err)
 	}

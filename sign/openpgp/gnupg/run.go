@@ -7,11 +7,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"bale/bundle/fault"
+	"bale/sign"
 	"bale/sign/openpgp"
 )
 
@@ -40,6 +42,11 @@ func run(ctx context.Context, input []byte, args ...string) ([]byte, error) {
 
 	cmd := exec.CommandContext(ctx, program, append([]string{"--batch", "--no-auto-check-trustdb", "--status-fd", statusFD}, args...)...)
 	cmd.ExtraFiles = []*os.File{statusEnd}
+	// The agent that it may start keeps its environment for as long as it lives.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return sign.IsSecretName(name)
+	})
 	cmd.Stdin = bytes.NewReader(input)
 	out, words := &limited{most: maxOutput}, &limited{most: maxWords}
 	cmd.Stdout, cmd.Stderr = out, words

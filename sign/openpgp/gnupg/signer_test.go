@@ -140,6 +140,19 @@ func TestSignFails(t *testing.T) {
 		}
 		t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 	}
+	t.Run("gets no secrets", func(t *testing.T) {
+		got := filepath.Join(t.TempDir(), "env")
+		fake(t, "env >"+got+"; exit 2")
+		t.Setenv("COSIGN_PASSWORD", "the-password")
+		t.Setenv("SIGSTORE_ID_TOKEN", "the-token")
+		if _, err := s.Sign(t.Context(), message); err == nil {
+			t.Error("signed")
+		}
+		env, err := os.ReadFile(got)
+		if err != nil || !strings.Contains(string(env), "GNUPGHOME=") || strings.Contains(string(env), "the-") {
+			t.Errorf("%v: %s", err, env)
+		}
+	})
 	t.Run("hangs", func(t *testing.T) {
 		started := filepath.Join(t.TempDir(), "started")
 		fake(t, "echo x >"+started+"; exec sleep 600")
