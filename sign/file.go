@@ -70,7 +70,7 @@ func unreachable(path string, err error) error {
 	case link && errors.Is(err, fs.ErrNotExist):
 		return fault.WithHint(fault.Missing("is a symbolic link to what is not there: %w", fs.ErrNotExist), "check where the link leads")
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.WithHint(fault.Missing("%w", fs.ErrNotExist), "check the path of the key")
+		return fault.WithHint(fault.Missing("%w", fs.ErrNotExist), "check the path")
 	case link && errors.Is(err, syscall.ELOOP):
 		return fault.WithHint(fault.Usage("is a symbolic link that leads back to itself"), "give the key file itself")
 	}

@@ -48,7 +48,7 @@ func (a sshAuthority) Check(e *Evidence, message []byte) ([]Signer, error) {
 		return nil, err
 	}
 	if err := a.key.Permits(time.Now()); err != nil {
-		return nil, Other("by %s, %v", a.key, err)
+		return nil, Stale(err)
 	}
 	s := Signer{Identity: a.key.Identity(), IDs: a.key.IDs()}
 	if touched := sig.Touched(); touched != "" {

@@ -29,7 +29,6 @@ func Verify(env *bundle.Envelope, trust Trust) (*Result, error) {
 	}
 	x, err := trust.examine(env)
 	if err != nil {
-		trust.explain(Failed, "%v", err)
 		return nil, err
 	}
 	var short []string

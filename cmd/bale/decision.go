@@ -120,7 +120,7 @@ func (d *decision) read(f policyFlags) error {
 		found, ok, err := policy.Find()
 		if f.ignore || d.insecure {
 			if ok || err != nil {
-				d.app.warn(fmt.Sprintf("the policy %s is not asked", found))
+				d.app.waive(fmt.Sprintf("the policy %s is not asked", found))
 			}
 			return nil
 		}
@@ -157,7 +157,7 @@ func (d *decision) trust() verify.Trust {
 // yet.
 func (d *decision) decide(e *bundle.Envelope) (*verify.Result, error) {
 	if d.insecure {
-		d.app.warn("the bundle's signature is not verified")
+		d.app.waive("the bundle's signature is not verified")
 		return verify.WithoutSignatureUnsafe(e), nil
 	}
 	res, err := decideFor(e, d.trust())
@@ -224,7 +224,7 @@ func (v headerVoucher) VouchesFor(h bundle.Header) (err error) {
 // nothing else of it is ignored.
 func (d *decision) waiving(s verify.Step) {
 	if s.Verdict == verify.Ignored {
-		d.app.warn(s.Text + "; it is taken all the same")
+		d.app.waive(s.Text + "; it is taken all the same")
 	}
 	if d.tell != nil {
 		d.tell(s)

@@ -91,7 +91,7 @@ func (a *app) checkExpiry(f expiryFlags, h bundle.Header, now time.Time) error {
 	err := verify.CheckExpiry(h, now)
 	switch {
 	case err != nil && f.ignore:
-		a.warn(err.Error() + "; it is taken all the same")
+		a.waive(err.Error() + "; it is taken all the same")
 		return nil
 	case err == nil:
 		a.warnFuture(h, now)

@@ -211,7 +211,7 @@ func (a *app) loadImages(ctx context.Context, o loadOptions, src transport.Sourc
 		return fault.WithHint(fault.Usage("%s is an archive of images and no bundle: what its images are signed with is not checked", o.input),
 			"make a bundle of it (bale save --unsigned), which is checked; or leave out --image-key and its like")
 	}
-	a.warn("the archive is not signed: nobody knows who made it")
+	a.waive("the archive is not signed: nobody knows who made it")
 	images, err := chosen(ctx, src, args)
 	if err != nil {
 		return err
@@ -230,7 +230,7 @@ func (a *app) loadImages(ctx context.Context, o loadOptions, src transport.Sourc
 		return err
 	}
 	m.finish()
-	return a.wrote(o.to, plan, to.sink.Properties(), &vouched{who: []signer{}}, "loaded")
+	return a.wrote(o.to, plan, to.sink.Properties(), &vouched{who: []signer{}, app: a}, "loaded")
 }
 
 // chosen returns the images that were named, or all.

@@ -27,6 +27,8 @@ type app struct {
 	json  bool
 	stdin string // what standard input is, once it is taken
 	piped bool   // standard output is taken, see takeStdout
+
+	waived []string // what the user wanted to have passed all the same
 }
 
 // run executes one command line and returns its exit code.
@@ -190,6 +192,13 @@ func (a *app) warn(text string) {
 		return
 	}
 	fmt.Fprintf(a.err, "bale: warning: %s\n", text)
+}
+
+// waive warns of what is passed all the same because the user said so, and keeps it
+// in mind for the result.
+func (a *app) waive(text string) {
+	a.waived = append(a.waived, text)
+	a.warn(text)
 }
 
 // result prints the outcome of a command: words, or v as JSON.

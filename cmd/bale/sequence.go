@@ -249,7 +249,11 @@ func (r *row) check() error {
 	case r.wanted && !r.ignore:
 		return fault.WithHint(err, "get the newest bundle from the sender; to go back on purpose, load it with --insecure-ignore-sequence")
 	}
-	r.a.warn(err.Error())
+	if r.wanted {
+		r.a.waive(err.Error() + "; it is taken all the same")
+	} else {
+		r.a.warn(err.Error())
+	}
 	return nil
 }
 

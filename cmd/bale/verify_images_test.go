@@ -237,7 +237,7 @@ func TestImagesNotSignedAsDemanded(t *testing.T) {
 	}{
 		"not signed":          {says: "no signature is attached", code: exitUntrusted},
 		"signatures left out": {steps: []string{"sign ecdsa index"}, save: []string{"--no-referrers"}, says: "no signature is attached", code: exitUntrusted},
-		"one child of two":    {steps: []string{"sign ecdsa amd"}, says: "; nor sha256:", code: exitUntrusted},
+		"one child of two":    {steps: []string{"sign ecdsa amd"}, says: "; nor is sha256:", code: exitUntrusted},
 		"another child than taken": {steps: []string{"sign ecdsa other"}, save: []string{"--platform", "linux/amd64"},
 			says: "is not signed", code: exitUntrusted},
 		"by somebody else": {steps: []string{"sign rsa index"}, says: "is by key", code: exitUntrusted},

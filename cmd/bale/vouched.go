@@ -16,6 +16,7 @@ type vouched struct {
 	policy string // "" without one
 	rule   string // of the policy, that let the bundle through
 	images []verifiedImage
+	app    *app       // which knows what was waived
 	bundle identified // zero where it is told elsewhere
 }
 
@@ -43,6 +44,7 @@ func (v *vouched) of() identified {
 
 // ruled adds by which rule of a policy it was decided.
 func (v *vouched) ruled(d *decision) *vouched {
+	v.app = d.app
 	if d.rule != nil {
 		v.policy, v.rule = d.policy.String(), d.rule.String()
 	}
@@ -55,13 +57,18 @@ type vouchedResult struct {
 	Policy  string          `json:"policy,omitempty"`
 	Rule    string          `json:"rule,omitempty"`
 	Signed  []verifiedImage `json:"signedImages,omitempty"`
+	Waived  []string        `json:"waived,omitempty"` // what would have been refused, or not looked at
 }
 
 func (v *vouched) result() vouchedResult {
 	if v == nil {
 		return vouchedResult{}
 	}
-	return vouchedResult{v.who, v.policy, v.rule, v.images}
+	r := vouchedResult{Signers: v.who, Policy: v.policy, Rule: v.rule, Signed: v.images}
+	if v.app != nil {
+		r.Waived = v.app.waived
+	}
+	return r
 }
 
 func (v *vouched) print(w io.Writer) {

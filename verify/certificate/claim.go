@@ -124,6 +124,9 @@ func (c *claim) words() string {
 	if by == "" {
 		by = c.leaf.Issuer.String()
 	}
+	if by == "" {
+		return verify.Clip(who)
+	}
 	return verify.Clip(who) + " of " + verify.Clip(by)
 }
 

@@ -206,7 +206,7 @@ func (x *examination) covered(p *part, kind string, rules []verify.Rule, above f
 	for _, c := range p.children {
 		if len(x.covered(c, kind, rules, all)) > 0 {
 			if len(x.parts) > 2 { // with one child there is nothing to tell apart
-				lacks = append(lacks, "nor is "+short(c.digest.String())+", which it lists")
+				lacks = append(lacks, "nor is "+short(c.digest.String()))
 			}
 			return lacks
 		}
