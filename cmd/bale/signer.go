@@ -67,11 +67,11 @@ func printSigners(w io.Writer, list []signer) {
 		}
 		fmt.Fprintln(w, text)
 		for _, t := range s.Times {
-			says := "proven by"
-			if !t.Proven {
-				says = "as says"
+			says := "as " + t.Source + " says"
+			if t.Proven {
+				says = "proven by " + t.Source
 			}
-			fmt.Fprintf(w, "  on %s, %s %s\n", t.Time.Format("2006-01-02 15:04:05 UTC"), says, verify.Clip(t.Source))
+			fmt.Fprintf(w, "  on %s, %s\n", t.Time.Format("2006-01-02 15:04:05 UTC"), verify.Clip(says))
 		}
 		for _, e := range s.Evidence {
 			fmt.Fprintf(w, "  %s\n", verify.Clip(e))
