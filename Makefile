@@ -6,6 +6,9 @@ GO ?= go
 VERSION ?= 0.1.0
 FUZZTIME ?= 20000x
 STATICCHECK ?= staticcheck
+# Key services to build in besides hashivault: awskms, gcpkms, azurekms, or kms for all.
+KMS ?=
+comma := ,
 TESTFLAGS ?=
 
 .PHONY: build demo test vault race lint fuzz bench bench-update clean
@@ -14,7 +17,7 @@ build: bin/bale
 
 .PHONY: bin/bale
 bin/bale:
-	$(GO) build -tags grpcnotrace -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bale ./cmd/bale
+	$(GO) build -tags grpcnotrace$(if $(KMS),$(comma)$(KMS)) -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/bale ./cmd/bale
 
 # The main job, end to end, on embedded parts.
 demo: build
