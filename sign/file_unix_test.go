@@ -72,7 +72,7 @@ func TestKeyFilesThatAreNone(t *testing.T) {
 		{at("dangling"), fault.ErrMissing, "link to what is not there", "where the link leads"},
 		{at("loop"), fault.ErrUsage, "leads back to itself", "key file itself"},
 		{at("one"), fault.ErrUsage, "leads back to itself", "key file itself"},
-		{at("not-there"), fault.ErrMissing, "not exist", "path of the key"},
+		{at("not-there"), fault.ErrMissing, "not exist", "check the path"},
 		{at("fifo") + "/x", nil, "not a directory", ""},
 	} {
 		for name, load := range map[string]func(string) (any, error){
