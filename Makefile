@@ -39,7 +39,7 @@ vault:
 # deflate only what rebuilds frames side by side: its models are sequential.
 race:
 	CGO_ENABLED=1 $(GO) test -race -run 'Frames|RealLayers|Kept|Size' ./bundle/deflate
-	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./bundle/... | grep -v /deflate) ./sign ./sign/kms ./verify ./transport ./transport/bale ./transport/layout ./transport/tarfile ./transport/savelist ./transport/conformance
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m $$($(GO) list ./bundle/... | grep -v /deflate) ./sign/kms ./verify ./transport ./transport/bale ./transport/layout ./transport/tarfile ./transport/savelist ./transport/conformance
 
 lint:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt would change: $$out"; exit 1; }

@@ -2,7 +2,6 @@ package ssh
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -20,14 +19,16 @@ type options struct {
 func (o options) permit(at time.Time) error {
 	switch {
 	case o.namespaces != "" && !matchList(Namespace, o.namespaces):
-		return fmt.Errorf("which may sign for the namespaces %s only", quote(o.namespaces))
+		return fault.WithHint(fault.Untrusted("may sign for the namespaces %s only", quote(o.namespaces)), lineHint)
 	case !o.after.IsZero() && at.Before(o.after):
-		return fmt.Errorf("which is not valid before %s", o.after.Format(time.RFC3339))
+		return fault.WithHint(fault.Untrusted("is not valid before %s", o.after.Format(time.RFC3339)), lineHint)
 	case !o.before.IsZero() && at.After(o.before):
-		return fmt.Errorf("which is not valid after %s", o.before.Format(time.RFC3339))
+		return fault.WithHint(fault.Untrusted("is not valid after %s", o.before.Format(time.RFC3339)), lineHint)
 	}
 	return nil
 }
+
+const lineHint = "the key's line of allowed_signers says so: change it there if that is wrong, or have somebody else sign"
 
 // The names of options, in lower case; OpenSSH takes either.
 const (
