@@ -65,19 +65,3 @@ func ParseDuration(s string) (time.Duration, error) {
 func notDuration(s string) error {
 	return fmt.Errorf("%q is not a span of time such as 90d, 12h or 2w", Clip(s))
 }
-
-// FormatDuration writes a span as [ParseDuration] reads it, without what is
-// less than a second; the empty span is 0s.
-func FormatDuration(d time.Duration) string {
-	text := ""
-	for _, u := range durationUnits {
-		if n := d / u.is; n > 0 {
-			text += strconv.FormatInt(int64(n), 10) + string(u.name)
-			d -= n * u.is
-		}
-	}
-	if text == "" {
-		return "0s"
-	}
-	return text
-}

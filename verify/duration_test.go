@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -40,8 +41,9 @@ func FuzzParseDuration(f *testing.F) {
 		if d < time.Second {
 			t.Fatalf("%q is %v", s, d)
 		}
-		if again, err := verify.ParseDuration(verify.FormatDuration(d)); err != nil || again != d {
-			t.Fatalf("%q is %v, written %s, which is %v (%v)", s, d, verify.FormatDuration(d), again, err)
+		written := strconv.FormatInt(int64(d/time.Second), 10) + "s"
+		if again, err := verify.ParseDuration(written); err != nil || again != d {
+			t.Fatalf("%q is %v, written %s, which is %v (%v)", s, d, written, again, err)
 		}
 	})
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"bale/bundle/commit"
 	"bale/bundle/fault"
 	"bale/sign"
 	"bale/sign/sigstore"
@@ -215,12 +214,8 @@ func (a *app) trustedRoot(ctx context.Context, r sigstore.Repository, output str
 		_, err := a.out.Write(data)
 		return err
 	}
-	opts := []commit.Option{commit.Perm(0o644)}
-	if force {
-		opts = append(opts, commit.Overwrite())
-	}
-	if err := commit.WriteFile(ctx, output, data, opts...); err != nil {
-		return existing(err)
+	if err := writePublic(ctx, output, data, force); err != nil {
+		return err
 	}
 	v := struct {
 		Output string `json:"output"`

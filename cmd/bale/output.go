@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bale/bundle/commit"
 	"bale/bundle/fault"
 	"bale/transport/bale"
 )
@@ -79,6 +81,18 @@ func (f *outputFlags) sink(a *app, signers *signing, o bale.SinkOptions) (*bale.
 		return nil, existing(err)
 	}
 	return s, nil
+}
+
+// writePublic writes a file that everybody may read.
+func writePublic(ctx context.Context, path string, data []byte, replace bool) error {
+	opts := []commit.Option{commit.Perm(0o644)}
+	if replace {
+		opts = append(opts, commit.Overwrite())
+	}
+	if err := commit.WriteFile(ctx, path, data, opts...); err != nil {
+		return existing(err)
+	}
+	return nil
 }
 
 // existing tells what to do about a file that is there.

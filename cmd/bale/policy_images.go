@@ -86,11 +86,7 @@ func policyImage(ctx context.Context, r *bundle.Reader, src *bale.Source, i tran
 }
 
 func (w *platformWalk) manifest(d v1.Descriptor) (*transport.Manifest, error) {
-	content, err := w.src.Manifest(w.ctx, w.image, d)
-	if err != nil {
-		return nil, err
-	}
-	return transport.ParseManifest(d.MediaType, content)
+	return manifestOf(w.ctx, w.src, w.image, d)
 }
 
 // below looks at a manifest and all under it; declared is what an index says

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bale/bundle/commit"
 	"bale/bundle/fault"
 	"bale/sign"
 	"bale/sign/kms"
@@ -64,12 +63,8 @@ func (a *app) publicKey(ctx context.Context, key, output string, force bool) err
 		return err
 	}
 	if output != "" {
-		opts := []commit.Option{commit.Perm(0o644)}
-		if force {
-			opts = append(opts, commit.Overwrite())
-		}
-		if err := commit.WriteFile(ctx, output, data, opts...); err != nil {
-			return existing(err)
+		if err := writePublic(ctx, output, data, force); err != nil {
+			return err
 		}
 	}
 	v := struct {

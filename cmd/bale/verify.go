@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
+	v1 "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"bale/bundle"
@@ -167,11 +168,7 @@ func countImages(ctx context.Context, r *bundle.Reader) (c counts, err error) {
 		return c, err
 	}
 	for _, i := range images {
-		content, err := src.Manifest(ctx, i, i.Root)
-		if err != nil {
-			return c, err
-		}
-		m, err := transport.ParseManifest(i.Root.MediaType, content)
+		m, err := manifestOf(ctx, src, i, i.Root)
 		if err != nil {
 			return c, err
 		}
@@ -182,6 +179,15 @@ func countImages(ctx context.Context, r *bundle.Reader) (c counts, err error) {
 		c.Images++
 	}
 	return c, nil
+}
+
+// manifestOf reads a manifest or index of an image.
+func manifestOf(ctx context.Context, src *bale.Source, i transport.Image, d v1.Descriptor) (*transport.Manifest, error) {
+	content, err := src.Manifest(ctx, i, d)
+	if err != nil {
+		return nil, err
+	}
+	return transport.ParseManifest(d.MediaType, content)
 }
 
 // blobsOf returns the digests of all blobs of a bundle.

@@ -293,11 +293,7 @@ func standing(ctx context.Context, r *bundle.Reader, src *bale.Source, images []
 }
 
 func isAttached(ctx context.Context, r *bundle.Reader, src *bale.Source, i transport.Image) (there bool, err error) {
-	content, err := src.Manifest(ctx, i, i.Root)
-	if err != nil {
-		return false, err
-	}
-	m, err := transport.ParseManifest(i.Root.MediaType, content)
+	m, err := manifestOf(ctx, src, i, i.Root)
 	if err != nil {
 		return false, err
 	}
